@@ -1,0 +1,52 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from phmbench.errors import RecordError
+
+PART = ".part"
+"""How temporary files end; one that is left was being written when its process was killed, and is never read."""
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that a reader sees the old file or the new one, also after a crash.
+
+    The content goes to a temporary name in the same folder, is synced to the disk and renamed.
+
+    Raises:
+        RecordError: the disk is full, or the folder is not there or not writable.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):  # the folder itself may be what is missing
+            temporary.unlink()
+        raise RecordError(
+            f"{path}: cannot be written; got {error.strerror or error}; expected a writable folder with room for "
+            f"{len(content)} bytes; free space or choose another place with paths.output=…, then run again or resume"
+        ) from error
+
+
+def write_text(path: Path, content: str) -> None:
+    """`write_bytes` of the text in UTF-8."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself last over a power failure; not every file system can."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,314 @@
+"""The run directory: one run, in exactly one state, from which it can be judged and repeated."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from phmbench.errors import RecordError
+from phmbench.record import atomic, environment, lock, result, schema
+from phmbench.record.configuration import read_config, require_same, write_config
+from phmbench.record.contents import clear, clear_parts, folder_name
+from phmbench.record.state import METRICS, STATUS, State, exists, read_metrics, read_status, state
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from phmbench.record.predictions import Example
+
+logger = logging.getLogger("phmbench")
+
+
+class Record:
+    """The run directory of one run, held by a lock until it is finished, failed or interrupted.
+
+    `open`, `resume` and `attach` make one. As a context manager it ends the record with the block: an error makes it
+    failed, leaving the block without `finish` makes it interrupted.
+
+    Attributes:
+        path: the folder.
+        config: the configuration, resolved and filled, as plain dicts, lists and values.
+        log: the handler that writes what the logger "phmbench" is told to log.txt; None in an attached record.
+    """
+
+    def __init__(self, path: Path, config: Mapping[str, Any], *, descriptor: int | None, owner: bool) -> None:
+        self.path, self.config = path, dict(config)
+        self.log: logging.Handler | None = _log_to(path / "log.txt") if owner else None
+        self._descriptor, self._is_open = descriptor, owner
+
+    @classmethod
+    def open(cls, path: str | Path, config: Mapping[str, Any], *, overwrite: bool = False) -> Record:
+        """Begin a record in a folder that has none.
+
+        Args:
+            path: the folder; made if it is not there. Files in it that are not of a record are left alone.
+            config: plain dicts, lists and values.
+            overwrite: remove the record that is there, unless it is running.
+
+        Raises:
+            RecordError: the folder holds a record (and `overwrite` is false), or a running one, or cannot be written.
+        """
+        path = Path(path).resolve()
+        descriptor = _lock(path)
+        try:
+            if overwrite:
+                clear(path)
+            elif exists(path) or (path / METRICS).exists():
+                _refuse(path)
+            record = cls(path, config, descriptor=descriptor, owner=True)
+            record._say("running", started=_now())
+            write_config(path, config)
+            atomic.write_text(path / "environment.txt", environment.describe())
+        except BaseException:
+            lock.release(descriptor)
+            raise
+        return record
+
+    @classmethod
+    def resume(cls, path: str | Path, config: Mapping[str, Any] | None = None) -> Record:
+        """Go on with a record that failed or was interrupted, in its own folder and configuration.
+
+        Args:
+            path: the folder.
+            config: if given, must be the record's own (but for where things lie).
+
+        Raises:
+            RecordError: there is no record, it is running or done, or it is of another configuration.
+        """
+        path = Path(path).resolve()
+        status = read_status(path)
+        descriptor = _lock(path)
+        try:
+            if state(path) == "done":
+                raise RecordError(f"{path}: the run is done; got resume; expected a run that failed or was "
+                                  f"interrupted; repeat it with: phmbench rerun {path}")  # fmt: skip
+            own = read_config(path)
+            if config is not None:
+                require_same(path, own, config)
+            (path / METRICS).unlink(missing_ok=True)  # a damaged one
+            clear_parts(path)
+            record = cls(path, own, descriptor=descriptor, owner=True)
+            record._say("running", started=status.get("started") or _now(), resumed=_now())
+            atomic.write_text(path / "environment.txt", environment.describe())
+        except BaseException:
+            lock.release(descriptor)
+            raise
+        return record
+
+    @classmethod
+    def attach(cls, path: str | Path) -> Record:
+        """The record of a run that another process holds: for its ranks, which write into it and never end it.
+
+        Raises:
+            RecordError: there is no record.
+        """
+        path = Path(path).resolve()
+        read_status(path)
+        return cls(path, read_config(path), descriptor=None, owner=False)
+
+    def child(self, name: str, config: Mapping[str, Any]) -> Record:
+        """The record of one fold or seed inside this one: begun, or resumed where it was cut off, or done.
+
+        Args:
+            name: `target-mfpt`, `seed-0`; what a file name cannot hold becomes "-".
+            config: as in `open`.
+
+        Raises:
+            RecordError: it is running, or of another configuration.
+        """
+        path = self.path / folder_name(name)
+        if not exists(path):
+            return type(self).open(path, config)
+        if state(path) == "done":
+            own = read_config(path)
+            require_same(path, own, config)
+            return type(self)(path, own, descriptor=None, owner=False)
+        return type(self).resume(path, config)
+
+    @property
+    def state(self) -> State:
+        """Of the folder: running, done, failed or interrupted."""
+        return state(self.path)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of best.ckpt and last.ckpt; not made here."""
+        return self.path / "checkpoints"
+
+    def result(self) -> dict[str, Any]:
+        """What metrics.json holds.
+
+        Raises:
+            RecordError: the run is not done.
+        """
+        return read_metrics(self.path)
+
+    def write_split(self, frame: pd.DataFrame) -> None:
+        """split.csv: recording, rig, unit, condition, label, set, windows, first_sample, last_sample."""
+        atomic.write_text(self.path / "split.csv", frame.to_csv(index=False))
+
+    def write_predictions(
+        self,
+        *,
+        recording: Any,
+        names: Sequence[str],
+        start: Any,
+        target: Any,
+        scores: Any,
+        classes: Sequence[str],
+        window: int,
+        examples: Sequence[Example] = (),
+    ) -> None:
+        """predictions.h5, see `phmbench.record.predictions.write`."""
+        from phmbench.record import predictions
+
+        content = predictions.encode(recording=recording, names=names, start=start, target=target, scores=scores,
+                                     classes=classes, window=window, examples=examples)  # fmt: skip
+        atomic.write_bytes(self.path / "predictions.h5", content)
+
+    def finish(self, outcome: Mapping[str, Any], *, pages: bool = True) -> None:
+        """End the run as done: figures and page, then, last of all and atomically, metrics.json.
+
+        Args:
+            outcome: of `result.build`, `aggregate_repeats` or `aggregate_folds`.
+            pages: draw the figures and write report.html; a sweep leaves them to `phmbench report`.
+
+        Raises:
+            RecordError: the outcome is not valid by the schema (the record stays open), or cannot be written.
+        """
+        self._require_open("finish")
+        outcome = dict(result.plain(outcome))
+        schema.require(outcome)
+        text = json.dumps(outcome, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        if pages:
+            self._write_pages(outcome)
+        self._say("done", ended=_now())
+        atomic.write_text(self.path / METRICS, text)
+        self._close()
+
+    def fail(self, error: BaseException) -> None:
+        """End the run as failed; the error's traceback goes to log.txt."""
+        self._require_open("fail")
+        self._end("failed", error)
+
+    def interrupt(self) -> None:
+        """End the run as interrupted, by the user or the queue."""
+        self._require_open("interrupt")
+        self._end("interrupted", None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._is_open:
+            return
+        if isinstance(error, Exception):
+            self.fail(error)
+        else:
+            self.interrupt()
+
+    def _require_open(self, verb: str) -> None:
+        if not self._is_open:
+            raise RecordError(
+                f"{self.path}: this record is not open; got {verb}; expected the one that began or resumed the run, "
+                "before it ended; call Record.open or Record.resume"
+            )
+
+    def _write_pages(self, outcome: dict[str, Any]) -> None:
+        """Figures and page; a result is not lost because a picture cannot be drawn, but the log says so."""
+        from phmbench.record import figures, report
+
+        try:
+            figures.draw(self.path, outcome=outcome)
+            report.write_report(self.path, outcome=outcome)
+        except Exception:
+            logger.exception(
+                "%s: figures or page could not be made; try again with: phmbench report %s", *[self.path] * 2
+            )
+
+    def _say(self, what: State, **more: str | None) -> None:
+        """Write status.json; what was said before and is not said anew stays."""
+        before = read_status(self.path) if exists(self.path) else {}
+        status = {**before, "state": what, "pid": os.getpid(), "host": socket.gethostname(), **more}
+        atomic.write_text(
+            self.path / STATUS, json.dumps({"error": None, **status}, indent=1, ensure_ascii=False) + "\n"
+        )
+
+    def _end(self, what: State, error: BaseException | None) -> None:
+        """A disk so full that the state cannot be said leaves it to the lock, which ends: interrupted."""
+        if error is not None and self.log is not None:
+            info = (type(error), error, error.__traceback__)
+            self.log.handle(logging.LogRecord("phmbench", logging.ERROR, "", 0, "the run failed", None, info))
+        try:
+            self._say(what, ended=_now(), error=None if error is None else f"{type(error).__name__}: {error}")
+        except RecordError as full:
+            logger.warning("%s", full)
+        self._close()
+
+    def _close(self) -> None:
+        if self.log is not None:
+            logger.removeHandler(self.log)
+            self.log.close()
+        lock.release(self._descriptor)
+        self._is_open = False
+
+
+def _lock(path: Path) -> int | None:
+    """Make the folder and hold it.
+
+    Raises:
+        RecordError: it is in use, or cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        descriptor = lock.take(path)
+    except lock.TakenError:
+        _refuse(path)
+    except OSError as error:
+        raise RecordError(
+            f"{path}: the run directory cannot be made; got {error.strerror or error}; expected a writable place; "
+            "choose another with paths.output=…"
+        ) from error
+    if descriptor is None and exists(path) and state(path) == "running":
+        _refuse(path)
+    return descriptor
+
+
+def _refuse(path: Path) -> NoReturn:
+    """Say why a folder cannot be used for a new run."""
+    if not exists(path):
+        what, then = "a metrics.json that no run of this version wrote", "choose another folder with hydra.run.dir=…"
+        if not (path / METRICS).exists():
+            what, then = "a folder that another process holds", "wait for it, or choose another with hydra.run.dir=…"
+    else:
+        status, now = read_status(path), state(path)
+        who = f" by process {status.get('pid')} on {status.get('host')}"
+        what = f"a run that is {now}" + (who if now == "running" else "")
+        then = {
+            "running": "wait for it, or choose another folder with hydra.run.dir=…",
+            "done": "choose another folder with hydra.run.dir=…, or overwrite it",
+        }.get(now, f"go on with it: phmbench resume {path}; or overwrite it")
+    raise RecordError(f"{path}: the run directory is taken; got {what}; expected a new or empty folder; {then}")
+
+
+def _log_to(path: Path) -> logging.Handler:
+    """Let the logger "phmbench" write to a file as well, times in the local zone."""
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    return handler
+
+
+def _now() -> str:
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")

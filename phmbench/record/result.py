@@ -1,0 +1,201 @@
+"""The result of a run as metrics.json holds it: of one fit, of several seeds, of several folds.
+
+The format is docs/record.md and metrics.schema.json. Means and standard deviations are over whole fits: a metric
+that is undefined (null) in one of them is undefined in the mean, and one that only some have stands with those alone.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from phmbench.errors import RecordError
+from phmbench.record import environment
+from phmbench.types import LEVELS
+
+FORMAT = 1
+Result = dict[str, Any]
+
+
+def build(
+    *,
+    metrics: Mapping[str, Any],
+    seed: int | None,
+    monitor: str | None,
+    selection: str | None,
+    split: Mapping[str, Any],
+    data: Mapping[str, Any],
+    model: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    confusion: Mapping[str, Any] | None = None,
+    choices: Mapping[str, str | None] | None = None,
+    folder: Path | None = None,
+) -> Result:
+    """The result of one fit; versions and commit are found here.
+
+    Args:
+        metrics: name with stage (`test/macro_f1`, `test/f1/inner`, `test/rig/cwru/macro_f1`, `val/…` of the chosen
+            checkpoint) to value; NaN becomes null.
+        split: name, level, validation_level, target, notes, train, val, test, shared; `weak` follows from the level.
+        data: source, rigs, classes, hash.
+        model: name, parameters (count).
+        seconds: set_up, fit, test.
+        confusion: classes (K names) and counts (K, K), rows are the true classes, of the test set.
+        choices: group to option: the sentence.
+        folder: whose git commit is meant; default: the current folder.
+    """
+    level = split.get("level")
+    weak = level in LEVELS and LEVELS.index(level) < LEVELS.index("unit")
+    return _plain_dict(
+        {
+            "format": FORMAT,
+            "status": "done",
+            "choices": dict(choices or {}),
+            "seed": seed,
+            "metrics": metrics,
+            "std": dict.fromkeys(metrics),
+            "std_over": None,
+            "std_seeds": {},
+            "repeats": [],
+            "folds": [],
+            "confusion": confusion,
+            "monitor": monitor,
+            "selection": selection,
+            "split": {**split, "weak": weak},
+            "data": data,
+            "model": model,
+            "seconds": {"set_up": 0.0, "fit": 0.0, "test": 0.0, **seconds},
+            "versions": environment.versions(),
+            "commit": environment.commit(folder),
+        }
+    )
+
+
+def aggregate_repeats(results: Sequence[Mapping[str, Any]]) -> Result:
+    """One result from those of several seeds: means, standard deviations over seeds, confusion counts summed.
+
+    Where a split depends on the seed, each repeat keeps its own, and the counts above are those of the first; what is
+    shared is the largest of all.
+    """
+    _require_some("repeats", results)
+    splits = [r["split"] for r in results]
+    varies = any(s != splits[0] for s in splits)
+    repeats = [
+        {"seed": r["seed"], "metrics": r["metrics"], "seconds": r["seconds"]}
+        | ({"split": r["split"]} if varies else {})
+        for r in results
+    ]
+    split = {**splits[0], **_weakest(splits)} if varies else splits[0]
+    every = [r["metrics"] for r in results]
+    return _plain_dict(
+        {**results[0], "seed": None, "metrics": mean(every), "std": std(every), "std_over": "seeds", "std_seeds": {},
+         "repeats": repeats, "folds": [], "confusion": _sum_confusion(results), "split": split,
+         "seconds": _sum_seconds(results)}
+    )  # fmt: skip
+
+
+def aggregate_folds(results: Mapping[str, Mapping[str, Any]]) -> Result:
+    """One result from those of several folds (target → result of one fit or of several seeds).
+
+    Metrics are means over folds, `std` is over folds. With repeats, `repeats` holds the mean over folds of each
+    seed and `std_seeds` the standard deviation of these. Counts of sets, and which domain has which class, are
+    left to the folds; the level is the weakest.
+    """
+    _require_some("folds", list(results))
+    each = list(results.values())
+    folds = [
+        {"target": target, **{key: r[key] for key in ("metrics", "std", "split", "repeats", "seconds")}}
+        for target, r in results.items()
+    ]
+    every = [r["metrics"] for r in each]
+    repeats = _seeds_over_folds(each)
+    split = {
+        **each[0]["split"],
+        **_weakest([r["split"] for r in each]),
+        **dict.fromkeys(("train", "val", "test")),
+        "target": list(results),
+        "class_sources": {},
+    }
+    data = {**each[0]["data"], "classes": sorted({c for r in each for c in r["data"]["classes"]})}
+    return _plain_dict(
+        {**each[0], "seed": each[0]["seed"] if not repeats else None, "metrics": mean(every), "std": std(every),
+         "std_over": "folds", "std_seeds": std([r["metrics"] for r in repeats]) if repeats else {}, "repeats": repeats,
+         "folds": folds, "confusion": _sum_confusion(each), "split": split, "data": data,
+         "seconds": _sum_seconds(each)}
+    )  # fmt: skip
+
+
+def mean(every: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Mean of each metric that all have; None where it is undefined in one of them."""
+    return {name: None if None in values else statistics.fmean(values) for name, values in _columns(every)}
+
+
+def std(every: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Standard deviation (n − 1) of each metric that all have; None for a single one, and where one is undefined."""
+    return {
+        name: None if None in values or len(values) < 2 else statistics.stdev(values)
+        for name, values in _columns(every)
+    }
+
+
+def plain(value: Any) -> Any:
+    """The same in JSON's types: arrays and tuples as lists, NumPy and torch scalars as numbers, NaN and ∞ as None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, Iterable):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def _plain_dict(value: Mapping[str, Any]) -> Result:
+    return dict(plain(value))
+
+
+def _columns(every: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Any]]]:
+    return [(name, [m[name] for m in every]) for name in every[0] if all(name in m for m in every)] if every else []
+
+
+def _require_some(name: str, results: Sequence[Any]) -> None:
+    if not results:
+        raise RecordError(f"{name}: nothing to average; got no results; expected at least one; run at least one fit")
+
+
+def _seeds_over_folds(folds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Seed by seed, the mean over folds; only seeds that every fold has."""
+    by_seed = [{r["seed"]: r["metrics"] for r in fold["repeats"]} for fold in folds]
+    seeds = [s for s in by_seed[0] if all(s in one for one in by_seed)]
+    return [{"seed": seed, "metrics": mean([one[seed] for one in by_seed])} for seed in seeds]
+
+
+def _weakest(splits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What must be said of several splits at once: the weakest level, the most that is shared, every note."""
+    keys = dict.fromkeys(key for s in splits for key in s["shared"])
+    worst = {key: [s["shared"].get(key) for s in splits] for key in keys}
+    return {
+        "level": min((s["level"] for s in splits), key=LEVELS.index),
+        "weak": any(s["weak"] for s in splits),
+        "notes": list(dict.fromkeys(note for s in splits for note in s.get("notes") or ())),
+        "shared": {key: None if None in counts else max(counts) for key, counts in worst.items()},
+    }
+
+
+def _sum_confusion(results: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    every = [r.get("confusion") for r in results]
+    known = [c for c in every if c is not None]
+    if len(known) < len(every) or any(c["classes"] != known[0]["classes"] for c in known):
+        return None
+    rows = zip(*(c["counts"] for c in known), strict=True)
+    return {"classes": known[0]["classes"], "counts": [[sum(cell) for cell in zip(*row, strict=True)] for row in rows]}
+
+
+def _sum_seconds(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    return {key: sum(r["seconds"].get(key) or 0.0 for r in results) for key in results[0]["seconds"]}

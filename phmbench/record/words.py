@@ -1,0 +1,94 @@
+"""How results are put into words, the same on the screen, in figures and on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+SEPARATES = {
+    "sample": "windows of the same recordings are on both sides; only their samples differ",
+    "recording": "recordings are separate; the same physical units are on both sides",
+    "unit": "physical units (bearings, gears, machines) are separate",
+    "condition": "physical units and operating conditions are separate",
+    "rig": "rigs are separate: the test machine was never seen",
+}
+"""What the level of a split means for the test set."""
+
+WEAK = "weak: below the level of physical units, so the numbers say little about a machine not seen in training"
+LEAKY = "leaky: known to leak; for reproducing literature only"
+
+TITLES = {
+    "macro_f1": "macro F1",
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy": "accuracy",
+    "macro_auroc": "macro AUROC",
+}
+SHARED = ("samples", "recordings", "units", "conditions", "rigs")
+SETS = {"train": "training", "val": "validation", "test": "test"}
+
+
+def overall(metrics: Iterable[str], *, stage: str) -> list[str]:
+    """Names of one stage (`test`) that are over all classes and rigs: the usual four first, then as they come."""
+    names = [n.removeprefix(f"{stage}/") for n in metrics if n.startswith(f"{stage}/") and n.count("/") == 1]
+    known = [n for n in TITLES if n in names]
+    return [f"{stage}/{n}" for n in [*known, *(n for n in names if n not in TITLES)]]
+
+
+def grouped(metrics: Mapping[str, Any], prefix: str, suffix: str = "") -> dict[str, str]:
+    """Class or rig → full name of its metric: those that begin with `prefix` (`test/f1/`) and end with `suffix`."""
+    return {
+        name[len(prefix) : len(name) - len(suffix)]: name
+        for name in metrics
+        if name.startswith(prefix) and name.endswith(suffix) and len(name) > len(prefix) + len(suffix)
+    }
+
+
+def title(name: str) -> str:
+    """`test/macro_f1` → `macro F1`."""
+    bare = name.partition("/")[2] or name
+    return TITLES.get(bare, bare.replace("_", " "))
+
+
+def number(value: float | None) -> str:
+    """Three decimals; scientific where these say nothing; a dash where undefined."""
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if value == 0 or 0.001 <= abs(value) < 1000 else f"{value:.3g}"
+
+
+def count(value: int | None) -> str:
+    """With thin separation of thousands; a question mark where unknown."""
+    return "?" if value is None else f"{value:,}".replace(",", " ")
+
+
+def spread(result: Mapping[str, Any], name: str) -> str:
+    """` ± 0.012`, or nothing for a single fit."""
+    value = result["std"].get(name)
+    return "" if value is None else f" ± {number(value)}"
+
+
+def over(result: Mapping[str, Any]) -> str:
+    """What means and deviations are over: `3 seeds`, `4 folds × 3 seeds`; empty for a single fit."""
+    folds, seeds = len(result["folds"]), len(result["repeats"])
+    parts = [f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((folds, "fold"), (seeds, "seed")) if n]
+    return " × ".join(parts)
+
+
+def audit(split: Mapping[str, Any]) -> str:
+    """`samples 0 · recordings 0 · units 4 (weak) · conditions ? · rigs 1`, between train+val and test."""
+    shared = split["shared"]
+    keys = [*SHARED, *(k for k in shared if k not in SHARED)]
+    weak = " (weak)" if split["weak"] and shared.get("units") else ""
+    return " · ".join(f"{key} {count(shared.get(key))}{weak if key == 'units' else ''}" for key in keys)
+
+
+def duration(seconds: float | None) -> str:
+    """`0.4 s`, `2 min 05 s`, `3 h 20 min`."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
