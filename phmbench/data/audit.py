@@ -1,0 +1,236 @@
+"""Measure what the sets of a split share, whatever the split says of itself; shared samples stop the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from phmbench.data.splits.columns import Mask, Rows, counted, in_order, known, texts
+from phmbench.data.splits.levels import shared
+from phmbench.errors import LeakageError
+from phmbench.types import Assignment, Windows
+
+SETS = ("train", "val", "test")
+
+
+class Audit(NamedTuple):
+    """What is in each set, and what train and val together share with test; plain values, ready for JSON."""
+
+    counts: Mapping[
+        str, Mapping[str, Any]
+    ]  # set → {windows, recordings, units (None: unknown), classes: name → windows}
+    shared: Mapping[str, int | None]  # samples, recordings, units, conditions, rigs, copies; None: not known
+    findings: tuple[str, ...]  # sentences for the reader
+
+
+def audit(
+    assignment: Assignment,
+    *,
+    table: pd.DataFrame,
+    windows: Windows,
+    window: int,
+    fingerprints: NDArray[np.float32] | None,
+) -> Audit:
+    """Measure the split, and stop the run where a sample of the test set is in training or validation.
+
+    Samples are compared by their range within a recording, and recordings by name and by content: a copy under another
+    name, also rescaled or resampled, is the same recording (`phmbench.data.fingerprint`). Recordings, units, conditions
+    and rigs on both sides are counted, for record and table; they do not stop a run.
+
+    Args:
+        assignment: what the split decided.
+        table: the store's recording table, R rows; `content` (hash of the signal) where copies are to be found.
+        windows: the window index, N windows.
+        window: length of a window in samples.
+        fingerprints: the store's profiles, (R, P), or None: then copies are found by equal content alone.
+
+    Raises:
+        LeakageError: shared samples between training, validation and test, or copies of test recordings on the other
+            side.
+    """
+    used = {name: recordings(windows, rows, len(table)) for name, rows in zip(SETS, _sets(assignment), strict=True)}
+    source = used["train"] | used["val"]
+    samples = overlap(windows, np.concatenate([assignment.train, assignment.val]), assignment.test, window)
+    pairs = copies(table, fingerprints, source, used["test"])
+    found: dict[str, int | None] = {
+        "samples": samples,
+        **shared(table, source, used["test"]),
+        "copies": None if pairs is None else len(pairs),
+    }
+    within = overlap(windows, assignment.train, assignment.val, window)
+    require(assignment, samples=samples, within=within, window=window)
+    _require_no_copies(table, pairs)
+    counts = {name: _counts(rows, table, windows) for name, rows in zip(SETS, _sets(assignment), strict=True)}
+    return Audit(counts, found, _findings(found, copies(table, fingerprints, used["train"], used["val"]), assignment))
+
+
+def audit_statistics(fitted_rows: Rows, assignment: Assignment) -> None:
+    """See that statistics (of a normaliser, for instance) were fitted on training windows only.
+
+    Args:
+        fitted_rows: rows of the window index that the statistics have seen.
+        assignment: what the split decided.
+
+    Raises:
+        LeakageError: a window that is not of the training set was among them.
+    """
+    strangers = np.setdiff1d(fitted_rows, assignment.train)
+    if len(strangers):
+        of_test = int(np.isin(strangers, assignment.test).sum())
+        of_val = int(np.isin(strangers, assignment.val).sum())
+        raise LeakageError(
+            f"statistics: fitted on {counted(len(strangers), 'window')} outside of the training set; got {of_test} of "
+            f"the test set, {of_val} of validation, {len(strangers) - of_test - of_val} of no set; expected training "
+            "windows only; fit after the split, on its training windows"
+        )
+
+
+def require(assignment: Assignment, *, samples: int, within: int, window: int) -> None:
+    """Stop where samples are shared.
+
+    Args:
+        assignment: what the split decided.
+        samples: shared by training and validation together with test.
+        within: shared by training with validation.
+        window: length of a window in samples.
+
+    Raises:
+        LeakageError: either is above 0.
+    """
+    advice = (
+        f"a split by random window needs windows that do not overlap; set data.hop={window}, as data.window"
+        if assignment.leaky
+        else f"choose another task.split, or data.hop={window}, as data.window"
+    )
+    for number, sides in ((samples, "the test set with training or validation"), (within, "validation with training")):
+        if number:
+            raise LeakageError(
+                f"split {assignment.name}: shares samples of {sides}; "
+                f"got {number} samples in both; expected 0; {advice}"
+            )
+
+
+def overlap(windows: Windows, one: Rows, other: Rows, window: int) -> int:
+    """Count samples that lie in a window of the one side and in a window of the other, each counted once.
+
+    |A ∩ B| = |A| + |B| − |A ∪ B|, where the length of a union of windows is read off their sorted starts: linear in the
+    number of windows, but for the sort.
+    """
+    if not len(one) or not len(other):
+        return 0
+    place = int(windows.start.max()) + window + 1  # recordings one after the other, never touching
+    start = windows.recording * place + windows.start
+    return (
+        covered(start[one], window)
+        + covered(start[other], window)
+        - covered(start[np.concatenate([one, other])], window)
+    )
+
+
+def covered(start: NDArray[np.int64], window: int) -> int:
+    """Count samples that lie in at least one of the windows that begin at `start`."""
+    if not len(start):
+        return 0
+    return int(np.minimum(np.diff(np.sort(start)), window).sum()) + window
+
+
+def copies(
+    table: pd.DataFrame, fingerprints: NDArray[np.float32] | None, one: Mask, other: Mask
+) -> NDArray[np.int64] | None:
+    """Pairs of recordings, one of each side, that are the same under two names, (M, 2).
+
+    One pair for each found recording of `other`; None where nothing is known of the content.
+    """
+    if "content" not in table.columns:
+        return None
+    from phmbench.data.fingerprint import copies as find
+
+    content = texts(table, "content")
+    nothing = [value is None or value == "" for value in content]  # no hash: equal to nothing, not to each other
+    content[nothing] = [f"row {row}" for row in np.flatnonzero(nothing)]
+    if fingerprints is None:
+        fingerprints = np.zeros((len(table), 1), np.float32)  # zeros match nothing
+    return find(content, fingerprints, np.flatnonzero(one), np.flatnonzero(other))
+
+
+def recordings(windows: Windows, rows: Rows, count: int) -> Mask:
+    """Recordings that some windows lie in, (R,)."""
+    used = np.zeros(count, dtype=bool)
+    used[windows.recording[rows]] = True
+    return used
+
+
+def split_table(assignment: Assignment, *, table: pd.DataFrame, windows: Windows, window: int) -> pd.DataFrame:
+    """Rows of split.csv: one for each recording and set that have windows in common, in the table's order.
+
+    Columns: recording, rig, unit, condition, label, set (train, val, test), windows (number), first_sample and
+    last_sample (positions in the store's recording, both included).
+    """
+    sets = _sets(assignment)
+    rows = np.concatenate(sets)
+    frame = pd.DataFrame(
+        {
+            "row": windows.recording[rows],
+            "part": np.repeat(np.arange(len(SETS)), [len(part) for part in sets]),
+            "start": windows.start[rows],
+        }
+    )
+    ranges = frame.groupby(["row", "part"])["start"].agg(["size", "min", "max"]).reset_index()
+    at = ranges["row"].to_numpy()
+    columns = {name: texts(table, name)[at] for name in ("recording", "rig", "unit", "condition", "label")}
+    return pd.DataFrame(
+        {
+            **columns,
+            "set": np.array(SETS, dtype=object)[ranges["part"].to_numpy()],
+            "windows": ranges["size"].to_numpy(),
+            "first_sample": ranges["min"].to_numpy(),
+            "last_sample": ranges["max"].to_numpy() + window - 1,
+        }
+    )
+
+
+def _sets(assignment: Assignment) -> tuple[Rows, Rows, Rows]:
+    return assignment.train, assignment.val, assignment.test
+
+
+def _counts(rows: Rows, table: pd.DataFrame, windows: Windows) -> dict[str, Any]:
+    per_recording = np.bincount(windows.recording[rows], minlength=len(table))
+    used = per_recording > 0
+    unit, label = texts(table, "unit"), texts(table, "label")
+    return {
+        "windows": len(rows),
+        "recordings": int(used.sum()),
+        "units": None if any(value is None for value in unit[used]) else len(known(unit[used])),
+        "classes": {name: int(per_recording[label == name].sum()) for name in in_order(known(label[used]))},
+    }
+
+
+def _require_no_copies(table: pd.DataFrame, pairs: NDArray[np.int64] | None) -> None:
+    if pairs is None or not len(pairs):
+        return
+    name = texts(table, "recording")
+    listed = ", ".join(f"{name[b]} is a copy of {name[a]}" for a, b in pairs[:3])
+    raise LeakageError(
+        f"split: {counted(len(pairs), 'recording')} of the test set is in training or validation under another name; "
+        f"got {listed}; expected no copies; leave one of each out with data.where or data.ids"
+    )
+
+
+def _findings(
+    found: Mapping[str, int | None], within: NDArray[np.int64] | None, assignment: Assignment
+) -> tuple[str, ...]:
+    findings = []
+    for name, count in found.items():
+        if count is None:
+            findings.append(f"whether training and test share {name} is not known")
+        elif count:
+            findings.append(f"training and test share {counted(count, name.removesuffix('s'))}")
+    if within is not None and len(within):
+        findings.append(f"{counted(len(within), 'recording')} of validation is a copy of one of training")
+    if assignment.leaky:
+        findings.append(f"split {assignment.name} is known to leak: its scores are for comparison with literature only")
+    return tuple(findings)
