@@ -1,0 +1,124 @@
+"""From a checked configuration to objects: the only place where anything is instantiated.
+
+Each function takes the node it is about and what the data or the record say, and returns one object. A parameter that bears the
+name of a fact gets it; nothing else of the configuration is passed on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phmbench.config import Config
+from phmbench.errors import ConfigError, PhmbenchError
+from phmbench.signatures import signature_of
+from phmbench.trust import whitelist
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback, Trainer
+
+    from phmbench.data.datamodule import VibrationData
+    from phmbench.tasks.base import Task
+    from phmbench.types import Facts
+
+log = logging.getLogger("phmbench")
+
+
+def make(node: Mapping[str, Any], path: str, **given: Any) -> Any:
+    """Instantiate one node; of what is `given` it gets what its signature names.
+
+    Raises:
+        ConfigError: the class refuses a value; the message begins with where that stands in the configuration.
+    """
+    from hydra.utils import instantiate
+
+    takes = {parameter.name for parameter in signature_of(node["_target_"]).parameters}
+    call = instantiate({**node, "_partial_": True}, _convert_="all", _execution_whitelist_=whitelist(node))
+    values = {name: value for name, value in given.items() if name in takes}
+    if node.get("_partial_", False):
+        return call
+    try:
+        return call(**values)
+    except PhmbenchError:
+        raise
+    except (ValueError, TypeError, ImportError, RuntimeError) as error:
+        hint = _extra(node["_target_"]) if isinstance(error, ImportError) else ""
+        raise ConfigError(f"{path}: {error}{hint}") from error
+
+
+def _extra(target: str) -> str:
+    for name in ("tensorboard", "wandb", "mlflow", "swanlab"):
+        if name in target.lower():
+            return f"; install the extra: pip install 'phmbench[{name}]'"
+    return ""
+
+
+def function(node: Mapping[str, Any]) -> Any:
+    """The function that a node names, with its arguments bound."""
+    return make({**node, "_partial_": True}, "pipeline")
+
+
+def data(config: Config) -> VibrationData:
+    """Sources, split and all that lies between them; nothing is read yet."""
+    split = make(config["task"]["split"], "task.split")
+    built: VibrationData = make(
+        config["data"], "data", split=split, cache=config["paths"]["cache"], seed=config["seed"]
+    )
+    return built
+
+
+def facts_for(facts: Facts) -> dict[str, Any]:
+    """What a parameter of each name gets."""
+    return {
+        "channels": facts.channels,
+        "window": facts.window,
+        "rate_hz": facts.rate_hz,
+        "classes": len(facts.classes),
+        "domains": len(facts.domains),
+        "rigs": len(facts.rigs),
+    }
+
+
+def task(config: Config, facts: Facts) -> Task:
+    """Network, algorithm, optimizer and schedule in a task."""
+    from phmbench.network import Network
+
+    node, known = config["task"], facts_for(facts)
+    model = make(config["model"], "model", **known)
+    head = make(node["head"], "task.head", features=model.n_features, **known)
+    parts = {
+        name: make(child, f"task.{name}", features=model.n_features, **known) if child else None
+        for name, child in node.items()
+        if name not in ("split", "head") and (child is None or isinstance(child, Mapping))
+    }
+    own = {name: value for name, value in node.items() if name not in (*parts, "split", "head")}
+    built: Task = make(own, "task", network=Network(model, head), class_names=facts.classes, **parts)
+    return built
+
+
+def trainer(config: Config, folder: Path, *, extra: list[Callback]) -> Trainer:
+    """Lightning's Trainer, with the callbacks and loggers of the configuration, writing under `folder`."""
+    node = dict(config["trainer"])
+    callbacks = [
+        make(child, f"trainer.callbacks.{name}", dirpath=folder / "checkpoints")
+        for name, child in (node.pop("callbacks", None) or {}).items()
+        if child
+    ]
+    loggers = [
+        make(child, f"logger.{name}", save_dir=folder)
+        for name, child in (config["logger"] or {}).items()
+        if child
+    ]
+    built: Trainer = make(
+        node,
+        "trainer",
+        callbacks=[*callbacks, *extra],
+        logger=loggers,
+        default_root_dir=folder,
+        use_distributed_sampler=False,  # our sampler knows the ranks, and neither drops nor repeats a window
+        enable_progress_bar=False,  # ours is among `extra`: refreshed by time, not by step
+        enable_model_summary=False,  # the record holds the number of parameters
+    )
+    return built

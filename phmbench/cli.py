@@ -1,0 +1,404 @@
+"""The commands. Nothing heavy is imported before a configuration has been composed and checked.
+
+    phmbench train …     (= python train.py …)   run a sentence of choices, or a grid of them with -m
+    phmbench list GROUP                           what can be chosen
+    phmbench show …                               the whole configuration, defaults filled in
+    phmbench check …                              validate without running
+    phmbench rerun DIR   phmbench resume DIR      repeat a run from its record; go on with one that was cut off
+    phmbench report DIR                           make figures and page of a record again
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phmbench import __version__, config
+from phmbench.errors import ConfigError, PhmbenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hydra._internal.hydra import Hydra
+    from omegaconf import DictConfig
+
+INTERRUPTED = 130  # the shell's exit code for Ctrl-C
+TRUST = "PHMBENCH_TRUST"  # trusted packages, for the processes that a run starts
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The console command `phmbench`."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "train": _train,
+        "list": _list,
+        "show": _show,
+        "check": _check,
+        "rerun": _rerun,
+        "resume": _resume,
+        "report": _report,
+    }
+    if not words or words[0] in ("-h", "--help", "help"):
+        print((__doc__ or "").split("\n\n", 1)[1].rstrip())
+        sys.exit(0)
+    if words[0] == "--version":
+        print(f"phmbench {__version__}")
+        sys.exit(0)
+    if words[0] not in commands:
+        _stop(ConfigError(f"{words[0]}: no such command; {config.near(words[0], commands) or 'see phmbench --help'}"))
+    _guarded(commands[words[0]], words[1:])
+
+
+def train() -> None:
+    """`python train.py`, the same as `phmbench train`."""
+    _guarded(_train, sys.argv[1:])
+
+
+def _guarded(command: Callable[[list[str]], int], words: list[str]) -> None:
+    """Run a command; errors that are meant for the user end it with a message, a next step and an exit code."""
+    gc.disable()  # a third of the time of importing torch is collections that find nothing; on again before a fit
+    try:
+        code = command(words)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    except PhmbenchError as error:
+        _stop(error)
+    except BrokenPipeError:  # `phmbench list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def _stop(error: PhmbenchError) -> None:
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        raise error
+    red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
+    print(f"{red}error:{plain} {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+# -- the command line ---------------------------------------------------------------------------------------------------------
+
+
+class Line:
+    """The words of a command, read: flags, trusted packages, where options lie, and overrides as Hydra is to see them.
+
+    `wrong` holds what is wrong with the words themselves; it is reported together with what the check finds.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        from hydra._internal.utils import get_args_parser
+
+        parser = get_args_parser()
+        parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE")
+        self.parser, self.args = parser, parser.parse_intermixed_args(list(words))
+        searchpath = [word for word in self.args.overrides if word.split("=")[0].lstrip("+") == "hydra.searchpath"]
+        dirs = [] if self.args.config_dir is None else [self.args.config_dir]
+        self.places = config.places(dirs, [p for word in searchpath for p in _listed(word)])
+        self.options = config.options(self.places)
+        self.overrides, self.wrong = config.read_words(self.args.overrides, self.options)
+        self.wrong = config.clashes(self.options) + self.wrong
+        self.trusted = list(dict.fromkeys([*self.args.trust, *_environment_trust(), *self._installed()]))
+
+    def _installed(self) -> list[str]:
+        return [place.package for place in self.places if place.package]
+
+    @contextmanager
+    def hydra(self) -> Iterator[Hydra]:
+        """Hydra, reading all places."""
+        from hydra._internal.hydra import Hydra
+        from hydra._internal.utils import create_config_search_path
+        from hydra.core.global_hydra import GlobalHydra
+        from hydra.core.plugins import Plugins
+
+        from phmbench.launcher import ComposeFirstLauncher
+
+        config.register_resolvers()
+        Plugins.instance().register(ComposeFirstLauncher)
+        path: Any = create_config_search_path(str(self.places[0].path))
+        for place in self.places[1:]:
+            if place.provider != "hydra.searchpath":
+                path.append(provider=place.provider, path=f"file://{place.path}")
+        GlobalHydra.instance().clear()
+        try:
+            yield Hydra.create_main_hydra2("train", path)
+        finally:
+            GlobalHydra.instance().clear()
+
+    def compose(self, hydra: Hydra, *, grid: bool = False) -> DictConfig:
+        """Compose; what Hydra refuses is an error of the configuration, shown with what the words already had wrong."""
+        from hydra.errors import HydraException
+        from hydra.types import RunMode
+        from omegaconf.errors import OmegaConfBaseException
+
+        try:
+            return hydra.compose_config(
+                config.CONFIG_NAME,
+                self.overrides,
+                run_mode=RunMode.MULTIRUN if grid else RunMode.RUN,
+                with_log_configuration=False,
+                activate_config_repository=True,
+            )
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(_together([*self.wrong, str(error).strip()])) from error
+
+
+def _listed(word: str) -> list[str]:
+    return [part.strip().strip("'\"") for part in word.split("=", 1)[1].strip("[]").split(",") if part.strip()]
+
+
+def _environment_trust() -> list[str]:
+    return [name for name in os.environ.get(TRUST, "").split(",") if name]
+
+
+def _together(messages: Sequence[str]) -> str:
+    if len(messages) == 1:
+        return messages[0]
+    return f"{len(messages)} errors\n" + "\n".join(f"  {message}" for message in messages)
+
+
+def checked(line: Line, composed: DictConfig, choices: dict[str, str]) -> config.Config:
+    """The plain configuration of one job, its defaults filled in.
+
+    Raises:
+        ConfigError: all that is wrong with it, at once.
+    """
+    from phmbench.check import check, fill
+
+    job = config.plain(composed, line.places)
+    found = [str(finding) for finding in check(job, trusted=line.trusted) if finding.severity == "error"]
+    if line.wrong or found:
+        raise ConfigError(_together([*line.wrong, *found]))
+    filled, _ = fill(job)
+    return {"choices": choices, **filled}
+
+
+def _choices(composed: DictConfig) -> dict[str, str]:
+    """Option by group, as composed."""
+    chosen = composed.hydra.runtime.choices
+    return {str(k): str(v) for k, v in chosen.items() if v is not None and not str(k).startswith("hydra")}
+
+
+# -- train --------------------------------------------------------------------------------------------------------------------
+
+
+def _train(words: list[str]) -> int:
+    if "--help" in words or "-h" in words:
+        from phmbench.options import help_text
+
+        print(help_text(config.options(config.places())))
+        return 0
+    line = Line(words)
+    os.environ[TRUST] = ",".join(line.trusted)
+    with line.hydra() as hydra:
+        if line.args.cfg:
+            hydra.show_cfg(config.CONFIG_NAME, line.overrides, line.args.cfg, line.args.package, line.args.resolve)
+            return 0
+        if line.args.hydra_help or line.args.shell_completion or line.args.info:
+            return _of_hydra(line, hydra)
+        return _grid(line, hydra) if line.args.multirun else _single(line, hydra)
+
+
+def _of_hydra(line: Line, hydra: Hydra) -> int:
+    if line.args.hydra_help:
+        hydra.hydra_help(config_name=config.CONFIG_NAME, args_parser=line.parser, args=line.args)
+    elif line.args.shell_completion:
+        hydra.shell_completion(config_name=config.CONFIG_NAME, overrides=line.args.overrides)
+    else:
+        hydra.show_info(line.args.info, config_name=config.CONFIG_NAME, overrides=line.overrides)
+    return 0
+
+
+def _single(line: Line, hydra: Hydra) -> int:
+    from hydra.core.hydra_config import HydraConfig
+
+    composed = line.compose(hydra)
+    HydraConfig.instance().set_config(composed)
+    job = checked(line, composed, _choices(composed))
+    folder = Path(str(composed.hydra.run.dir)).absolute()
+    if not any(word.lstrip("+").startswith("hydra.run.dir=") for word in line.overrides):
+        folder = _unused(folder)
+    _execute(job, folder)
+    return 0
+
+
+def _unused(folder: Path) -> Path:
+    """Two runs that start within a second get two directories."""
+    numbered = (folder.with_name(f"{folder.name}-{n}") for n in range(2, 10_000))
+    return next(path for path in (folder, *numbered) if not path.exists())
+
+
+def _grid(line: Line, hydra: Hydra) -> int:
+    """All jobs composed and checked, then run one after the other; a job that fails does not end the others."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.utils import JobStatus
+
+    from phmbench.launcher import ComposeFirstLauncher
+
+    jobs: dict[int, config.Config] = {}
+
+    def check_all(composed: Sequence[DictConfig]) -> None:
+        messages = []
+        previous = HydraConfig.instance().cfg
+        for number, job in enumerate(composed):
+            HydraConfig.instance().set_config(job)
+            try:
+                jobs[number] = checked(line, job, _choices(job))
+            except ConfigError as error:
+                messages.append(str(error))
+        HydraConfig.instance().cfg = previous
+        if messages:
+            raise ConfigError(_together(list(dict.fromkeys(messages))))
+
+    failures = []
+
+    def run_job(_: DictConfig) -> Any:
+        runtime = HydraConfig.get()
+        try:
+            return _execute(jobs[int(runtime.job.num)], Path(runtime.runtime.output_dir), pages=False)["metrics"]
+        except PhmbenchError as error:
+            print(f"job {runtime.job.num} failed: {error}", file=sys.stderr)
+            failures.append(error)
+            raise
+
+    line.compose(hydra, grid=True)
+    ComposeFirstLauncher.before = staticmethod(check_all)  # type: ignore[assignment]
+    (returns,) = hydra.multirun(config.CONFIG_NAME, run_job, line.overrides)
+    for one in returns:
+        if one.status == JobStatus.FAILED and not isinstance(one._return_value, PhmbenchError):
+            raise one._return_value
+    _grid_table(returns, line)
+    return failures[0].exit_code if failures else 0
+
+
+def _grid_table(returns: Sequence[Any], line: Line) -> None:
+    from hydra.core.utils import JobStatus
+
+    from phmbench.record import screen
+
+    rows = [
+        (" ".join(word for word in one.overrides if not word.startswith("hydra")), one.return_value)
+        for one in returns
+        if one.status == JobStatus.COMPLETED
+    ]
+    screen.grid(rows)
+
+
+def _execute(job: config.Config, folder: Path, **how: Any) -> dict[str, Any]:
+    from phmbench import run
+
+    run.quiet()
+    gc.enable()
+    return run.execute(job, folder, **how)
+
+
+# -- the other commands -------------------------------------------------------------------------------------------------------
+
+
+def _list(words: list[str]) -> int:
+    from phmbench.options import list_groups, list_options
+
+    parser = argparse.ArgumentParser("phmbench list", description="what can be chosen")
+    parser.add_argument("group", nargs="?", help="model, data, task/split, …; none: the groups")
+    parser.add_argument("--config-dir", "-cd", action="append", default=[], metavar="DIR")
+    args = parser.parse_args(words)
+    known = config.options(config.places(args.config_dir))
+    if args.group is None:
+        print(list_groups(known))
+    elif args.group in known:
+        print(list_options(args.group, known[args.group]))
+    else:
+        raise ConfigError(f"{args.group}: no such group; {config.near(args.group, known) or ', '.join(known)}")
+    return 0
+
+
+def _show(words: list[str]) -> int:
+    from hydra.core.hydra_config import HydraConfig
+
+    from phmbench.check import fill
+    from phmbench.options import show
+
+    line = Line(words)
+    with line.hydra() as hydra:
+        composed = line.compose(hydra)
+        HydraConfig.instance().set_config(composed)
+        job = config.plain(composed, line.places)
+        filled, added = fill(job)
+        choices = _choices(composed)
+    print(show(filled, added, line.args.overrides, choices, line.options))
+    for message in line.wrong:
+        print(message, file=sys.stderr)
+    return 2 if line.wrong else 0
+
+
+def _check(words: list[str]) -> int:
+    from hydra.core.hydra_config import HydraConfig
+
+    from phmbench.check import check
+
+    line = Line(words)
+    with line.hydra() as hydra:
+        composed = line.compose(hydra)
+        HydraConfig.instance().set_config(composed)
+        job = checked(line, composed, _choices(composed))
+    unchecked = [finding for finding in check(job, trusted=line.trusted) if finding.severity != "error"]
+    for finding in unchecked:
+        print(finding)
+    print("the configuration is valid" + (f"; {len(unchecked)} values could not be checked" if unchecked else ""))
+    return 0
+
+
+def _of_record(words: list[str], name: str, description: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(f"phmbench {name}", description=description)
+    parser.add_argument("dir", type=Path, help="a run directory")
+    parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE")
+    if name == "rerun":
+        parser.add_argument("--into", type=Path, help="the new run directory; default: beside the old one")
+    return parser.parse_args(words)
+
+
+def _recorded(args: argparse.Namespace) -> config.Config:
+    """A record's configuration; it may come from elsewhere, so it is checked like any other.
+
+    Raises:
+        ConfigError: the check refuses it.
+    """
+    from phmbench.check import require
+
+    job = config.load(args.dir / "config.yaml")
+    trusted = [*args.trust, *_environment_trust(), *(p.package for p in config.places() if p.package)]
+    os.environ[TRUST] = ",".join(dict.fromkeys(trusted))
+    require(job, trusted=trusted)
+    return job
+
+
+def _rerun(words: list[str]) -> int:
+    args = _of_record(words, "rerun", "repeat a run from its record, into a new directory")
+    job = _recorded(args)
+    _execute(job, _unused(args.into or args.dir.resolve().with_name(f"{args.dir.resolve().name}-rerun")))
+    return 0
+
+
+def _resume(words: list[str]) -> int:
+    args = _of_record(words, "resume", "go on with a run that failed or was interrupted")
+    _execute(_recorded(args), args.dir.resolve(), resume=True)
+    return 0
+
+
+def _report(words: list[str]) -> int:
+    from phmbench.record import figures, report
+
+    args = _of_record(words, "report", "make figures and page of a record again")
+    figures.draw(args.dir)
+    print(report.write_report(args.dir))
+    return 0
+
+

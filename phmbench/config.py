@@ -1,0 +1,270 @@
+"""From the words on the command line to one plain, resolved configuration. Imports Hydra, never torch, NumPy or pandas."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Ge
+
+from phmbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+Config = dict[str, Any]
+"""A configuration after composition: plain dictionaries, lists and values, every interpolation resolved."""
+
+CONFIG_NAME = "train"
+NOT_GROUPS = {"hydra"}  # folders of conf/ that are no question of ours
+
+
+@dataclass
+class Paths:
+    """Where things lie."""
+
+    data: str | None  # root of built rigs and other sources
+    cache: str  # prepared stores
+    output: str  # runs
+
+
+@dataclass
+class Run:
+    """The root of a configuration; `check` holds every key against these fields."""
+
+    seed: Annotated[int, Ge(0)]
+    repeats: Annotated[int, Ge(1)]
+    folds: Literal["all"] | None
+    monitor: str
+    selection: Literal["source_validation"]
+    init: str | None
+    paths: Paths
+    data: Mapping[str, Any]
+    task: Mapping[str, Any]
+    model: Mapping[str, Any]
+    trainer: Mapping[str, Any]
+    logger: Mapping[str, Any] | None
+    pipeline: Mapping[str, Any]
+
+
+def conf_dir() -> Path:
+    """Folder of the options that ship with phmbench: inside the package when installed, beside it in a checkout."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "conf"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of options and who provides it."""
+
+    provider: str
+    path: Path
+    package: str | None = None  # a package whose installation makes its classes trusted
+
+
+def places(config_dirs: Sequence[str] = (), searchpath: Sequence[str] = ()) -> list[Place]:
+    """All folders of options: ours, those of installed packages (entry point `phmbench`), and the user's.
+
+    Raises:
+        ConfigError: a folder does not exist.
+    """
+    found = [Place("phmbench", conf_dir())]
+    for entry in sorted(entry_points(group="phmbench"), key=lambda e: e.name):
+        package, _, folder = entry.value.partition(":")
+        root = _package_dir(package)
+        if root is None:
+            raise ConfigError(f"entry point phmbench/{entry.name}: package {package!r} cannot be found; reinstall it")
+        found.append(Place(entry.name, root / (folder or "conf"), package.split(".")[0]))
+    for path in [*config_dirs, *searchpath]:
+        found.append(Place("--config-dir" if path in config_dirs else "hydra.searchpath", _folder(path)))
+    for place in found:
+        if not place.path.is_dir():
+            raise ConfigError(f"{place.provider}: no folder {place.path}; expected a folder with data/, model/, … in it")
+    return found
+
+
+def _package_dir(package: str) -> Path | None:
+    from phmbench.signatures import find_module
+
+    file = find_module(package)
+    return file.parent if file is not None and file.name == "__init__.py" else None
+
+
+def _folder(path: str) -> Path:
+    if path.startswith("pkg://"):
+        package, *rest = path[len("pkg://") :].split("/")
+        parts = package.split(".") + rest
+        root = _package_dir(parts[0])
+        return root.joinpath(*parts[1:]) if root else Path(path)
+    return Path(path.removeprefix("file://")).absolute()
+
+
+def options(where: Iterable[Place]) -> dict[str, dict[str, list[Place]]]:
+    """Groups, their options, and the places that provide each: {"model": {"wdcnn": [phmbench]}, "task/split": …}."""
+    found: dict[str, dict[str, list[Place]]] = {}
+    for place in where:
+        for file in sorted(place.path.glob("*/**/*.yaml")):
+            group = file.parent.relative_to(place.path).as_posix()
+            if group.split("/")[0] not in NOT_GROUPS and not file.name.startswith("_"):
+                found.setdefault(group, {}).setdefault(file.stem, []).append(place)
+    return found
+
+
+def clashes(known: Mapping[str, Mapping[str, list[Place]]]) -> list[str]:
+    """An option of one name in one group from two places, in words."""
+    return [
+        f"{group}={name}: provided twice, by {' and by '.join(f'{p.provider} ({p.path})' for p in by)}; rename one of them"
+        for group, names in known.items()
+        for name, by in names.items()
+        if len(by) > 1
+    ]
+
+
+OVERRIDE = re.compile(r"^(?P<prefix>\+\+|\+|~)?(?P<key>[^=@]+)(?P<package>@[^=]*)?(?P<rest>=.*)?$", re.DOTALL)
+
+
+def read_words(words: Sequence[str], known: Mapping[str, Mapping[str, object]]) -> tuple[list[str], list[str]]:
+    """The overrides as Hydra is to see them, and what is wrong with them.
+
+    A value's key is sent as `++key`, so that any parameter of any signature can be set although no YAML lists it: the check,
+    not Hydra, refuses unknown keys, and shows all of them at once. Options that do not exist are reported with the nearest
+    name and left out, so that the rest can be checked too.
+    """
+    good, wrong = [], []
+    for word in words:
+        match = OVERRIDE.match(word)
+        if not match or (match["rest"] is None and match["prefix"] != "~"):
+            wrong.append(f"{word}: not understood; expected key=value, such as model=wdcnn or model.width=64")
+            continue
+        key, rest = match["key"], match["rest"] or ""
+        if key in known:
+            bad = [_no_such_option(key, name, known[key]) for name in _choices(rest[1:]) if name not in known[key]]
+            wrong += bad
+            if not bad:
+                good.append(word)
+        elif "/" in key and not key.startswith("hydra"):
+            wrong.append(f"{key}: no such group; {near(key, known) or 'the groups are ' + ', '.join(known)}")
+        elif key.startswith("hydra") or match["prefix"] == "~":
+            good.append(word)
+        else:
+            good.append(f"++{key}{match['package'] or ''}{rest}")
+    return good, wrong
+
+
+def _choices(value: str) -> list[str]:
+    """The option names in `a`, `a,b` (a sweep) and `[a,b]` (several at once); `null` and functions are left to Hydra."""
+    value = value.strip()
+    inner = value[1:-1] if value[:1] == "[" else value
+    return [] if "(" in value or inner in ("null", "") else [name.strip().strip("'\"") for name in inner.split(",")]
+
+
+def _no_such_option(group: str, name: str, options: Mapping[str, object]) -> str:
+    return f"{group}={name}: no such option; {near(name, options) or 'there are ' + ', '.join(sorted(options))}"
+
+
+def near(name: str, names: Iterable[str]) -> str:
+    """`did you mean 'x'?`, or nothing."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def metric_mode(monitor: str) -> str:
+    """Whether a metric is to be maximised: errors and losses are not."""
+    last = monitor.rsplit("/", 1)[-1]
+    return "min" if last in {"loss", "mae", "rmse", "mse", "risk"} or last.endswith(("_loss", "_error")) else "max"
+
+
+def user_cache() -> str:
+    """The user's cache folder, as the platform names it."""
+    if sys.platform == "darwin":
+        root = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        root = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    else:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return str(root / "phmbench")
+
+
+def run_name(choices: Mapping[str, str]) -> str:
+    """`classification-wdcnn-cwru`, the end of a run directory's name."""
+    return "-".join(str(choices[group]) for group in ("task", "model", "data"))
+
+
+def register_resolvers() -> None:
+    """What conf/ may ask for besides what OmegaConf knows."""
+    from omegaconf import OmegaConf
+
+    for name, function in (("mode", metric_mode), ("user_cache", user_cache), ("name", run_name)):
+        OmegaConf.register_new_resolver(f"phmbench.{name}", function, replace=True)
+
+
+def plain(composed: DictConfig, where: Sequence[Place]) -> Config:
+    """The job's configuration, resolved, with the sources of all named rigs in place.
+
+    Raises:
+        ConfigError: an interpolation leads nowhere, a value is missing, `data.rigs` names no data option.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    job = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    try:
+        _expand_rigs(job, where)
+        config: Any = OmegaConf.to_container(job, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{getattr(error, 'full_key', '') or 'configuration'}: {str(error).splitlines()[0]}") from error
+    return dict(config)
+
+
+def _expand_rigs(job: DictConfig, where: Sequence[Place]) -> None:
+    """data=bearings: `rigs` names data options, whose sources are taken."""
+    from omegaconf import OmegaConf, open_dict
+
+    rigs = OmegaConf.select(job, "data.rigs")
+    if rigs is None:
+        return
+    if OmegaConf.select(job, "data.sources"):
+        raise ConfigError("data.rigs: only data=bearings combines rigs; choose data=bearings data.rigs=[…]")
+    files = {f.stem: f for place in where for f in (place.path / "data").glob("*.yaml") if not f.name.startswith("_")}
+    rigs = [rigs] if isinstance(rigs, str) else list(rigs)
+    unknown = [rig for rig in rigs if rig not in files or rig == "bearings"]
+    if unknown or not rigs:
+        words = "; ".join(f"{rig!r}: {near(str(rig), files) or 'no such data option'}" for rig in unknown)
+        raise ConfigError(f"data.rigs: names of data options, such as [cwru,mfpt]; got {rigs}; {words or 'name one'}")
+    with open_dict(job):
+        job.data.sources = {}
+        for rig in rigs:
+            for name, node in OmegaConf.load(files[rig]).sources.items():  # type: ignore[union-attr]
+                job.data.sources[name] = node
+        del job.data["rigs"]
+
+
+def save(config: Config, path: Path) -> None:
+    """Write a configuration as YAML."""
+    import yaml
+
+    path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def load(path: Path) -> Config:
+    """Read a configuration written by `save`; only plain YAML, nothing is executed.
+
+    Raises:
+        ConfigError: there is no such file, or it is not a configuration.
+    """
+    import yaml
+
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as a configuration; {error}") from error
+    if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
+        raise ConfigError(f"{path}: not a configuration; expected the config.yaml of a run directory")
+    return config

@@ -1,0 +1,83 @@
+"""Two loops around any pipeline: `folds=all` and `repeats=N`, each fit in a directory of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from phmbench.config import Config
+from phmbench.errors import ConfigError, DataError
+from phmbench.record import Record
+from phmbench.training import ranks
+
+Pipeline = Callable[..., dict[str, Any]]
+
+
+def run(config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]:
+    """Run a pipeline once, or once per fold and seed; the result with means and standard deviations.
+
+    Fits that the record already holds as done are not run again, so that a run which was cut off goes on where it was.
+
+    Raises:
+        DataError: folds are asked for of a split that holds nothing out by value.
+    """
+    if config["folds"] is None:
+        return _repeats(config, record, pipeline)
+    from phmbench.record import result, screen
+
+    results = {}
+    targets = folds(config)
+    for number, (name, target) in enumerate(targets.items(), 1):
+        screen.heading(f"target {name} ({number} of {len(targets)})")
+        one = {**config, "folds": None, "task": {**config["task"], "split": {**config["task"]["split"], "target": target}}}
+        results[name] = _in_child(f"target-{name}", one, record, lambda cfg, child: _repeats(cfg, child, pipeline))
+    return result.aggregate_folds(results)
+
+
+def folds(config: Config) -> dict[str, list[Any]]:
+    """Name of each fold → the value of `task.split.target`."""
+    from phmbench import build
+
+    if "target" not in config["task"]["split"]:
+        raise ConfigError(
+            "folds: all needs a split that holds values out; task.split has no target; choose task/split=units, "
+            "hold_out, load, speed, severity or hold_out_rigs, or leave folds out"
+        )
+    data = build.data(config)
+    targets = data.split.targets(data.open())
+    if len(targets) < 2:
+        raise DataError(
+            f"folds: all needs at least two values that can be held out; got {list(targets) or 'none'}; "
+            "leave folds out, or choose another task/split"
+        )
+    return targets
+
+
+def _repeats(config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]:
+    if config["repeats"] == 1:
+        return pipeline(cfg=config, record=record)
+    from phmbench.record import result, screen
+
+    results = []
+    for number in range(config["repeats"]):
+        seed = config["seed"] + number
+        screen.heading(f"seed {seed} ({number + 1} of {config['repeats']})")
+        one = {**config, "repeats": 1, "seed": seed}
+        results.append(_in_child(f"seed-{seed}", one, record, lambda cfg, child: pipeline(cfg=cfg, record=child)))
+    return result.aggregate_repeats(results)
+
+
+def _in_child(
+    name: str, config: Config, parent: Record, call: Callable[[Config, Record], dict[str, Any]]
+) -> dict[str, Any]:
+    if ranks.rank():  # the first process makes directories and results; the others follow it into them
+        return call(config, Record.attach(Path(ranks.board().hear(f"{parent.path}/{name}"))))
+    with parent.child(name, config) as child:
+        if ranks.joined():
+            ranks.board().tell(f"{parent.path}/{name}", str(child.path))
+        if child.state == "done":
+            return child.result()
+        outcome = call(config, child)
+        child.finish(outcome, pages=False)
+        return child.result()

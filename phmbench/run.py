@@ -1,0 +1,55 @@
+"""One checked configuration, from the opening of its record to its end."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from phmbench.config import Config
+
+log = logging.getLogger("phmbench")
+
+
+def execute(config: Config, folder: Path, *, resume: bool = False, pages: bool = True) -> dict[str, Any]:
+    """Run the pipeline of a configuration into a run directory; the result.
+
+    Args:
+        config: checked and filled.
+        folder: the run directory.
+        resume: go on with a run that failed or was interrupted there.
+        pages: draw figures and write report.html at the end.
+
+    Raises:
+        PhmbenchError: anything that is meant for the user; the record then says failed.
+    """
+    from phmbench import build
+    from phmbench.pipelines import axes
+    from phmbench.record import Record, screen
+    from phmbench.training import ranks
+
+    pipeline = build.function(config["pipeline"])
+    if ranks.joined() and ranks.rank():
+        return axes.run(config, Record.attach(Path(ranks.board().hear("run"))), pipeline)
+    record = Record.resume(folder, config) if resume else Record.open(folder, config)
+    with record:
+        if ranks.joined():
+            ranks.board().tell("run", str(record.path))
+        screen.choices(config, record.path)
+        outcome = axes.run(config, record, pipeline)
+        record.finish(outcome, pages=pages)
+        outcome = record.result()
+    screen.results(outcome, record.path)
+    return outcome
+
+
+def quiet() -> None:
+    """What libraries say on every run, and no user needs: to the log of the record, not to the screen."""
+    import warnings
+
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning\..*")
+    warnings.filterwarnings("ignore", module=r"torch\..*")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")

@@ -1,0 +1,122 @@
+"""What every run's trainer does besides the callbacks of its configuration."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+
+class LossLog(Callback):
+    """The mean loss of an epoch, and of the parts it is made of, as `train/…`, and the learning rate as `lr`.
+
+    Sums stay on the device: a step pays an addition, not a synchronisation.
+    """
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.steps = 0
+        self.rate = float(trainer.optimizers[0].param_groups[0]["lr"]) if trainer.optimizers else float("nan")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        for name, value in (outputs or {}).items():
+            value = value.detach()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
+        self.steps += 1
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.steps:
+            means = {f"train/{name}": total / self.steps for name, total in self.sums.items()}
+            pl_module.log_dict({**means, "lr": torch.tensor(self.rate)}, sync_dist=trainer.world_size > 1)
+
+
+class SeedEpoch(Callback):
+    """Seeds torch anew at each epoch from seed, epoch and rank, so that a resumed run draws what it would have drawn."""
+
+    def __init__(self, *, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        torch.manual_seed((self.seed * 100_003 + trainer.current_epoch) * 1_009 + trainer.global_rank)
+
+
+class KeepParts(Callback):
+    """Puts the nodes of model and head into every checkpoint, so that it can be tested without naming them again."""
+
+    def __init__(self, *, parts: dict[str, Any]) -> None:
+        self.parts = parts
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["phmbench_parts"] = self.parts  # plain values: loads with weights only
+
+
+class Progress(Callback):
+    """A bar on a terminal, refreshed by time; elsewhere a line every ten seconds.
+
+    Args:
+        monitor: the validation metric shown.
+        label: what is trained, shown in front.
+    """
+
+    EVERY = 0.2  # seconds between two refreshes on a terminal
+    LINE_EVERY = 10.0  # seconds between two lines elsewhere
+
+    def __init__(self, *, monitor: str, label: str = "fit") -> None:
+        from phmbench.record.screen import console
+
+        self.monitor, self.label, self.console = monitor, label, console()
+        self.bar: Any = None
+        self.next = 0.0
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.next = time.monotonic() + self.LINE_EVERY
+        if self.console.is_terminal:
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("epoch {task.fields[epoch]}  {task.fields[note]}"),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=True,
+                auto_refresh=False,
+            )
+            self.bar.start()
+            total = (trainer.max_epochs or 1) * max(1, int(trainer.num_training_batches))
+            self.line = self.bar.add_task(self.label, total=total, epoch="1", note="")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.bar is not None and (now := time.monotonic()) >= self.next - self.LINE_EVERY + self.EVERY:
+            self.next = now + self.LINE_EVERY
+            self.bar.update(self.line, completed=trainer.global_step, epoch=self._epoch(trainer), refresh=True)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        value = trainer.callback_metrics.get(self.monitor)
+        note = "" if value is None else f"{self.monitor} {float(value):.4f}"
+        if self.bar is not None:
+            self.bar.update(self.line, note=note)
+        elif time.monotonic() >= self.next:
+            self.next = time.monotonic() + self.LINE_EVERY
+            self.console.print(f"{self.label}: epoch {self._epoch(trainer)}  {note}", highlight=False)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def _epoch(self, trainer: Trainer) -> str:
+        return f"{trainer.current_epoch + 1} of {trainer.max_epochs}"

@@ -1,0 +1,224 @@
+"""One fit and one test, in this process: what a pipeline runs, and each rank of a distributed run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from phmbench import build
+from phmbench.config import Config
+from phmbench.errors import ConfigError, DataError, PhmbenchError
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+    from phmbench.data.datamodule import VibrationData
+    from phmbench.record import Record
+    from phmbench.tasks.base import Task
+
+log = logging.getLogger("phmbench")
+
+
+class Fitted(NamedTuple):
+    """What a fit and its test gave, in plain values that travel between processes."""
+
+    metrics: dict[str, float]
+    confusion: dict[str, Any] | None
+    parameters: int
+    seconds: dict[str, float]
+
+
+def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
+    """Train, choose the checkpoint on validation, test it once; predictions go into the record.
+
+    Raises:
+        PhmbenchError: no checkpoint was chosen, the loss is not finite, or the trainer refuses its arguments.
+    """
+    from lightning.pytorch import seed_everything
+
+    started = time.perf_counter()
+    seed_everything(config["seed"], workers=True, verbose=False)
+    data.assign()
+    task = build.task(config, data.facts)
+    if config["init"] is not None:
+        start_from(task, Path(config["init"]))
+    trainer = _trainer(config, record)
+    last = record.checkpoints / "last.ckpt"
+    begun = time.perf_counter()
+    _run(trainer, "fit", trainer.fit, task, data, ckpt_path=str(last) if last.is_file() else None)
+    fitted = time.perf_counter()
+    chosen = _chosen(trainer)
+    metrics = _validation_metrics(trainer, chosen)
+    tested = test(config, record, data, task, trainer, chosen)
+    seconds = {"set_up": begun - started, "fit": fitted - begun, "test": time.perf_counter() - fitted}
+    return tested._replace(metrics={**tested.metrics, **metrics}, seconds=seconds)
+
+
+def test(
+    config: Config, record: Record, data: VibrationData, task: Task, trainer: Trainer, checkpoint: dict[str, Any]
+) -> Fitted:
+    """Test the weights of a checkpoint on the test set, once; predictions go into the record."""
+    begun = time.perf_counter()
+    task.load_state_dict(checkpoint["state_dict"])
+    task.groups = groups(data)  # type: ignore[assignment]
+    (scores,) = _run(trainer, "test", trainer.test, task, data, verbose=False)
+    confusion = _write_predictions(record, data, task) if trainer.is_global_zero else None
+    return Fitted(
+        metrics={name: float(value) for name, value in scores.items()},
+        confusion=confusion,
+        parameters=sum(p.numel() for p in task.parameters()),
+        seconds={"test": time.perf_counter() - begun},
+    )
+
+
+def groups(data: VibrationData) -> dict[str, dict[str, Any]]:
+    """Test windows by rig and by condition, where there is more than one (and not more than can be read)."""
+    import torch
+
+    rows = data.assignment.test
+    found: dict[str, dict[str, Any]] = {}
+    for axis in ("rig", "condition"):
+        names = data.table[axis].astype("object").to_numpy()[data.windows.recording[rows]]
+        distinct = sorted({str(name) for name in names if name is not None and name == name})
+        if 1 < len(distinct) <= 32:
+            found[axis] = {name: torch.from_numpy(rows[names.astype(str) == name]) for name in distinct}
+    return found
+
+
+def start_from(task: Task, path: Path) -> None:
+    """Load the weights of a checkpoint that fit by name and shape, and say how many did.
+
+    Raises:
+        ConfigError: not a checkpoint, or not one tensor fits.
+    """
+    weights = {k: v for k, v in read_checkpoint(path)["state_dict"].items() if k.startswith("network.")}
+    own = task.state_dict()
+    fit = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    if not fit:
+        raise ConfigError(f"init: no tensor of {path} fits this network; expected a checkpoint of the same model")
+    task.load_state_dict(fit, strict=False)
+    skipped = sorted(set(weights) - set(fit))
+    log.info("init: %d tensors loaded from %s, %d skipped%s", len(fit), path, len(skipped),
+             f" ({', '.join(skipped[:4])})" if skipped else "")  # fmt: skip
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint, weights only: nothing in it is executed.
+
+    Raises:
+        ConfigError: no such file, not a checkpoint, or one that holds more than plain values and tensors.
+    """
+    import pickle
+    import zipfile
+
+    import torch
+
+    if not path.is_file():
+        raise ConfigError(f"init: no file {path}; expected a checkpoint, such as outputs/…/checkpoints/best.ckpt")
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise ConfigError(f"init: {path} cannot be loaded as weights only; {reason}; expected best.ckpt of a run") from error
+    if not isinstance(loaded, dict) or not isinstance(loaded.get("state_dict"), dict):
+        raise ConfigError(f"init: {path} is not a checkpoint; expected one with state_dict, such as best.ckpt of a run")
+    return loaded
+
+
+def _trainer(config: Config, record: Record) -> Trainer:
+    from phmbench.training.callbacks import KeepParts, LossLog, Progress, SeedEpoch
+
+    parts = {"model": config["model"], "head": config["task"]["head"]}
+    extra = [LossLog(), SeedEpoch(seed=config["seed"]), KeepParts(parts=parts)]
+    if _is_first_rank():
+        extra.append(Progress(monitor=config["monitor"], label=record.path.name[:40]))  # type: ignore[arg-type]
+    return build.trainer(config, record.path, extra=list(extra))
+
+
+def _is_first_rank() -> bool:
+    from phmbench.training import ranks
+
+    return ranks.rank() == 0
+
+
+def _run(trainer: Trainer, what: str, call: Any, *args: Any, **kwargs: Any) -> Any:
+    """Lightning turns Ctrl-C into an exit and lets its own exceptions for settings through: told apart here."""
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    try:
+        return call(*args, **kwargs)
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer ({what}): {error}") from error
+
+
+def _chosen(trainer: Trainer) -> dict[str, Any]:
+    """The checkpoint that validation chose, or the last weights where the trainer keeps none."""
+    callback: Any = trainer.checkpoint_callback
+    path = getattr(callback, "best_model_path", "")
+    if not path:
+        monitor = getattr(callback, "monitor", None)
+        raise PhmbenchError(
+            f"trainer: no checkpoint was chosen{f' by {monitor}' if monitor else ''}; the monitored value was never finite "
+            "or validation never ran; lower task.optimizer.lr, or keep trainer.callbacks.checkpoint"
+        )
+    return read_checkpoint(Path(path))
+
+
+def _validation_metrics(trainer: Trainer, checkpoint: dict[str, Any]) -> dict[str, float]:
+    """The chosen checkpoint's own validation metrics and epoch: recomputed nowhere, read from where they were logged."""
+    callback: Any = trainer.checkpoint_callback
+    score = getattr(callback, "best_model_score", None)
+    metrics = {} if score is None else {str(callback.monitor): float(score)}
+    return {**metrics, "epoch": float(checkpoint.get("epoch", 0) + 1), "epochs": float(trainer.current_epoch)}
+
+
+def _write_predictions(record: Record, data: VibrationData, task: Any) -> dict[str, Any]:
+    from phmbench.metrics import confusion
+    from phmbench.record.predictions import Example
+
+    tested = task.tested
+    rows = tested.window.numpy()
+    if not len(rows):
+        raise DataError("test: no window was tested; expected at least one; check trainer.limit_test_batches")
+    recording = data.windows.recording[rows]
+    used, compact = _compact(recording)
+    label = tested.label.numpy()
+    examples = []
+    for k in range(len(data.classes)):
+        of_class = rows[label == k]
+        if len(of_class):
+            row = of_class[len(of_class) // 2 : len(of_class) // 2 + 1]
+            r = int(data.windows.recording[row[0]])
+            examples.append(
+                Example(
+                    signal=data._raw(row)[0],
+                    rate_hz=float(data.rate_of[r]),
+                    speed_hz=float(data.speed_of[r]),
+                    orders=data.orders_of[r],
+                    recording=str(data.table["recording"].iloc[r]),
+                    label=data.classes[k],
+                )
+            )
+    record.write_predictions(
+        recording=compact,
+        names=[str(name) for name in data.table["recording"].iloc[used]],
+        start=data.windows.start[rows],
+        target=label,
+        scores=tested.logits.softmax(1).numpy(),
+        classes=data.classes,
+        window=data.window,
+        examples=examples,
+    )
+    return {"classes": list(data.classes), "counts": confusion(tested).tolist()}
+
+
+def _compact(recording: Any) -> tuple[Any, Any]:
+    import numpy as np
+
+    return np.unique(recording, return_inverse=True)

@@ -1,0 +1,138 @@
+"""Several processes: started by torch's elastic launcher on the one resolved configuration, or joined where they exist.
+
+Lightning's own launcher re-runs `sys.argv` for each rank, which under a multirun starts the whole grid again. Here the process
+that the user started composes, checks and prepares the store; its ranks are given the record and replay the one job in it.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phmbench.config import Config
+from phmbench.errors import ConfigError, PhmbenchError
+
+if TYPE_CHECKING:
+    from phmbench.record import Record
+    from phmbench.training.fit import Fitted
+
+
+def joined() -> bool:
+    """Whether torchrun or srun has started this process as one of several."""
+    slurm = int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ
+    interactive = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
+    return "TORCHELASTIC_RUN_ID" in os.environ or (slurm and not interactive)
+
+
+def rank() -> int:
+    """This process among those of the run; 0 where there is one."""
+    if not joined():
+        return 0
+    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")))
+
+
+def wanted(trainer: Mapping[str, Any]) -> int:
+    """How many processes the trainer's settings ask for on this machine.
+
+    Raises:
+        ConfigError: they ask for a GPU, or for several machines, and there is none or only one.
+    """
+    import torch
+
+    accelerator, devices = trainer.get("accelerator", "auto"), trainer.get("devices", "auto")
+    strategy, gpus = str(trainer.get("strategy") or "auto"), torch.cuda.device_count()
+    on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and gpus > 0)
+    if (accelerator in ("gpu", "cuda") or strategy.startswith("fsdp")) and not gpus:
+        what = "fsdp" if strategy.startswith("fsdp") else f"accelerator {accelerator}"
+        raise ConfigError(f"trainer: {what} needs a GPU, and this machine has none; choose trainer=cpu or trainer=ddp_cpu")
+    if int(trainer.get("num_nodes") or 1) > 1 and not joined():
+        raise ConfigError(
+            f"trainer.num_nodes: {trainer['num_nodes']} machines, and this process was started alone; start it on each with "
+            "`torchrun --nnodes=… --nproc-per-node=… train.py …` or `srun python train.py …`"
+        )
+    if devices in ("auto", -1, "-1"):
+        return gpus if on_gpu and strategy != "auto" else 1
+    return len(devices) if isinstance(devices, list) else int(devices)
+
+
+def launch(config: Config, record: Record, count: int) -> Fitted:
+    """Run fit and test in `count` processes of this machine; what the first of them returns.
+
+    Raises:
+        PhmbenchError: a process failed; the message has its rank and the last line of its traceback.
+    """
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // count))  # ranks share the cores
+    launcher = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        rdzv_configs={"timeout": 60},
+        local_addr="localhost",
+        max_restarts=0,
+        monitor_interval=0.2,
+        start_method="spawn",
+    )
+    try:
+        returned: dict[int, Any] = elastic_launch(launcher, _rank)(str(record.path))
+    except ChildFailedError as error:
+        number, failure = error.get_first_failure()
+        message = failure.message if isinstance(failure.message, str) else str(failure.message)
+        raise PhmbenchError(f"rank {number} failed: {message.strip().splitlines()[-1]}") from error
+    fitted: Fitted = returned[0]
+    return fitted
+
+
+def _rank(path: str) -> Fitted:
+    """One process of a distributed run."""
+    from phmbench import build
+    from phmbench.record import Record
+    from phmbench.training.fit import fit_and_test
+
+    record = Record.attach(Path(path))
+    return fit_and_test(record.config, record, build.data(record.config))
+
+
+class Board:
+    """Where ranks that torchrun or srun has started tell each other plain text, before Lightning connects them."""
+
+    def __init__(self) -> None:
+        from datetime import timedelta
+
+        from torch.distributed import PrefixStore, TCPStore
+
+        agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        if agent or "MASTER_ADDR" in os.environ:
+            host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        else:
+            from lightning.fabric.plugins.environments import SLURMEnvironment
+
+            environment = SLURMEnvironment()
+            host, port = environment.main_address, environment.main_port
+        port += 0 if agent else 1  # the agent's store is there already; else rank 0 opens one beside Lightning's
+        store = TCPStore(host, port, is_master=not agent and rank() == 0, timeout=timedelta(minutes=30))
+        self.store = PrefixStore("phmbench", store)
+
+    def tell(self, key: str, text: str) -> None:
+        self.store.set(key, text)
+
+    def hear(self, key: str) -> str:
+        return str(self.store.get(key).decode())
+
+
+_board: list[Board] = []
+
+
+def board() -> Board:
+    """The one board of this process."""
+    if not _board:
+        _board.append(Board())
+    return _board[0]
