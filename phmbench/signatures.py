@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 from phmbench import syntax
@@ -80,7 +81,7 @@ class Signature:
     Attributes:
         target: the dotted name that was asked for.
         definition: where it is defined.
-        parameters: by name, in order; without `self` and without what can be given by position alone.
+        parameters: in order; without `self` and without what can be given by position alone.
         open_in: dotted name of the module whose `**kwargs` take any name, or None.
         unread: dotted name of a base that could not be read, where the signature is not known because of it, or None.
     """
@@ -95,7 +96,8 @@ class Signature:
         unread: str | None,
     ) -> None:
         self.target, self.definition = target, definition
-        self.parameters, self.open_in, self.unread = parameters, open_in, unread
+        self.by_name, self.parameters = parameters, tuple(parameters.values())
+        self.open_in, self.unread = open_in, unread
 
     @property
     def name(self) -> str:
@@ -157,6 +159,12 @@ class Signature:
             elif isinstance(base.node, ast.ClassDef) and _method(base.node, method) is not None:
                 return True
         return None if unknown else False
+
+
+def find_module(name: str) -> Path | None:
+    """The source file of a module or package, found without importing it; None where there is none."""
+    found = syntax.read(name)
+    return Path(found.file) if found is not None and found.file else None
 
 
 def signature_of(target: str) -> Signature:

@@ -1,0 +1,50 @@
+"""What stands where in a configuration besides what signatures say: the tables that `build` and the check share."""
+
+from __future__ import annotations
+
+NODES = frozenset({"data", "task", "model", "trainer", "pipeline"})
+"""Root keys that must be nodes."""
+MAPPINGS_OF_NODES = frozenset({"logger", "trainer.callbacks", "data.sources"})
+"""Mappings whose values are nodes, or null for one that is switched off."""
+SLOTS = {"task": frozenset({"split", "head"}), "data": frozenset({"rigs"}), "trainer": frozenset({"callbacks"})}
+"""Keys of a node that others than its target take."""
+
+PASSED = {
+    "data": frozenset({"split", "cache", "seed"}),
+    "task": frozenset({"network", "metrics", "class_names"}),
+    "pipeline": frozenset({"cfg", "record"}),
+    "trainer": frozenset({"logger", "default_root_dir", "use_distributed_sampler", "enable_model_summary"}),
+    "optimizer": frozenset({"params"}),
+    "scheduler": frozenset({"optimizer"}),
+}
+"""Parameters that the code passes, by path or, where the path is not listed, by the last key of it; no configuration
+may set them."""
+OFFERED = {
+    "trainer": frozenset({"callbacks", "enable_progress_bar"}),
+    "trainer.callbacks.*": frozenset({"dirpath"}),
+    "logger.*": frozenset({"save_dir", "dir", "logdir"}),
+}
+"""Parameters that the code passes where a target takes them; a configuration may set them too."""
+
+FACTS = frozenset({"channels", "window", "rate_hz", "classes", "domains", "rigs"})
+HEAD_FACTS = FACTS | {"features"}
+"""Facts by the name of the parameter; `features` is the model's and no fact for the model itself."""
+
+
+def is_fact(path: str, parameter: str) -> bool:
+    """Whether a parameter of that name is, at that place, filled from the data."""
+    keys = path.replace("[", ".").split(".")
+    if keys[0] == "model":
+        return parameter in FACTS
+    return keys[0] == "task" and keys[1:2] != ["split"] and parameter in HEAD_FACTS
+
+
+def passed(path: str) -> frozenset[str]:
+    """Names that the code passes to the target at that place."""
+    return PASSED.get(path) or (PASSED.get(path.rpartition(".")[2], frozenset()) if "." in path else frozenset())
+
+
+def may_be_absent(path: str) -> frozenset[str]:
+    """Names that the target at that place may lack in the configuration, facts aside."""
+    offered = OFFERED.get(path) or OFFERED.get(f"{path.rpartition('.')[0]}.*", frozenset())
+    return passed(path) | offered
