@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phmbench.errors import ConfigError, DataError
+from phmbench.errors import ConfigError
 from phmbench.types import Windows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-def counts(lengths: ArrayLike, *, window: int, hop: int) -> NDArray[np.int64]:
+def counts(lengths: ArrayLike, window: int, hop: int) -> NDArray[np.int64]:
     """Give the windows of each recording, (R,); a recording shorter than a window has none.
 
     Args:
@@ -31,7 +31,7 @@ def counts(lengths: ArrayLike, *, window: int, hop: int) -> NDArray[np.int64]:
     return np.where(samples >= window, (samples - window) // hop + 1, 0).astype(np.int64, copy=False)
 
 
-def index(lengths: ArrayLike, *, window: int, hop: int) -> Windows:
+def index(lengths: ArrayLike, window: int, hop: int) -> Windows:
     """List the windows of all recordings: the first starts at sample 0, the next `hop` samples later, none is padded.
 
     Shapes: lengths (R,) to two arrays (N,), ordered by recording, then by start.
@@ -43,30 +43,22 @@ def index(lengths: ArrayLike, *, window: int, hop: int) -> Windows:
 
     Raises:
         ConfigError: window or hop is below 1.
-        DataError: there are recordings, and every one of them is shorter than a window.
     """
-    number = counts(lengths, window=window, hop=hop)
+    number = counts(lengths, window, hop)
     total = int(number.sum())
-    if total == 0 and number.size:
-        longest = int(np.max(np.asarray(lengths)))
-        raise DataError(
-            f"data.window: every recording is shorter than a window; got {window}; expected at most {longest}, "
-            f"the samples of the longest; set data.window={max(longest, 1)} or less"
-        )
     before = np.cumsum(number) - number  # windows of all earlier recordings
     recording = np.repeat(np.arange(number.size, dtype=np.int64), number)
     start = (np.arange(total, dtype=np.int64) - np.repeat(before, number)) * hop
     return Windows(recording=recording, start=start)
 
 
-def too_short(lengths: ArrayLike, *, window: int) -> NDArray[np.int64]:
+def too_short(lengths: ArrayLike, window: int) -> NDArray[np.int64]:
     """Give the rows of the recordings that are shorter than a window and so have none."""
     return np.flatnonzero(np.asarray(lengths, dtype=np.int64) < window)
 
 
 def gather(
     signals: NDArray[np.float32],
-    *,
     offset: NDArray[np.int64],
     length: NDArray[np.int64],
     channels: int,
@@ -92,14 +84,16 @@ def gather(
         window: samples of a window, L, as given to `index`.
 
     Raises:
-        IndexError: a row is not in the index.
+        IndexError: a row is not in the index, or a window is not in `signals`.
     """
     recording = windows.recording[rows]
     start = offset[recording] + windows.start[rows]
-    if channels == 1:
-        starts = start[:, None]  # (B, 1)
-    else:
-        starts = start[:, None] + length[recording][:, None] * np.arange(channels)  # (B, C)
+    starts = start[:, None] + length[recording][:, None] * np.arange(channels)  # (B, C)
     # What sliding_window_view gives, without its 20 µs of checks per call; NumPy checks the view against the buffer.
-    every = np.ndarray((signals.size - window + 1, window), signals.dtype, signals, strides=(signals.itemsize,) * 2)
-    return every[starts]  # (B, C, L)
+    if window > signals.size:
+        raise IndexError(f"window: {window} samples; all signals together have {signals.size}; expected at most that")
+    every: NDArray[np.float32] = np.ndarray(
+        (signals.size - window + 1, window), signals.dtype, signals, strides=(signals.itemsize,) * 2
+    )
+    batch: NDArray[np.float32] = every[starts]  # (B, C, L)
+    return batch

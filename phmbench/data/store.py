@@ -1,0 +1,341 @@
+"""All recordings of one choice of data, converted once, and memory-mapped for reading."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from phmbench.data import fingerprint, store_file
+from phmbench.data.selection import Plan, Source, plan
+from phmbench.errors import DataError
+
+log = logging.getLogger("phmbench")
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Store:
+    """Recordings on disk, opened for reading; goes to another process as its path and table, never as samples.
+
+    Recording r is `signals[offset : offset + C · length].reshape(C, length)`, with offset and length from the table.
+    """
+
+    path: Path
+    key: str  # hash of everything that shaped the samples
+    table: pd.DataFrame  # (R, …) the sources' rows, `channels` as stored, and offset, length, rate_hz, content
+    signals: NDArray[np.float32]  # (total,) read-only map
+    fingerprints: NDArray[np.float32]  # (R, P) profiles, by which resampled copies are found
+    channels: tuple[str, ...]  # names by position; "DE|vertical" where sources differ
+    position: int  # of the first sample in the file, in bytes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        held = (self.path, self.key, self.table, self.fingerprints, self.channels, self.position, self.signals.size)
+        return _attached, held
+
+    def recording(self, row: int) -> NDArray[np.float32]:
+        """Give the samples of a recording, (C, length), without a copy."""
+        start, length = int(self.table["offset"].iloc[row]), int(self.table["length"].iloc[row])
+        return self.signals[start : start + len(self.channels) * length].reshape(len(self.channels), length)
+
+    def verify(self) -> None:
+        """Read every sample and compare it with what was written.
+
+        Raises:
+            DataError: samples of a recording have changed.
+        """
+        content = _content(self.path)
+        bad = [row for row in range(len(content.crc)) if not store_file.intact(content, row)]
+        if bad:
+            names = ", ".join(content.table["recording"].iloc[bad[:3]])
+            raise DataError(
+                f"store: samples of {len(bad)} recordings have changed: {names}; got another checksum in {self.path}; "
+                "expected what was written; delete the file, it is built again"
+            )
+
+
+def prepare(
+    sources: Mapping[str, Source],
+    *,
+    where: str | None,
+    ids: Sequence[str] | None,
+    channels: Sequence[str] | None,
+    sample_rate: float | None,
+    cache: Path,
+    progress: Progress | None = None,
+) -> Store:
+    """Open the store of a choice of data; build it first where it is missing or damaged.
+
+    Two processes that need the same store build it once: the second waits. A file appears under its name only when
+    it is whole and on the disk. Recordings are converted one at a time, so that memory does not grow with the store.
+
+    Args:
+        sources: what reads the recordings, by name.
+        where: query over the columns of the recording table, or None for all.
+        ids: names of recordings, or None for all.
+        channels: names of channels that every recording must have, or None for the default of each source.
+        sample_rate: common rate in Hz to which all are resampled (polyphase, anti-aliased), or None where they agree.
+        cache: folder under which stores are kept.
+        progress: called with (recordings done, recordings in all) while the store is built.
+
+    Raises:
+        ConfigError: sample_rate is no rate.
+        DataError: where cannot be read; nothing is left; a recording has NaN, no samples, not the channels or not the length it should; rates
+            or numbers of channels differ; the cache cannot be written, or the disk is full.
+    """
+    key = store_key(sources, where=where, ids=ids, channels=channels, sample_rate=sample_rate)
+    path = Path(cache) / "stores" / f"{key}.h5"
+    found = _opened(path)
+    if found is not None:
+        return found
+    with _writable(path), _locked(path.with_suffix(".lock")):
+        found = _opened(path)  # another process may have built it while this one waited
+        if found is not None:
+            return found
+        chosen = plan(sources, where=where, ids=ids, channels=channels, sample_rate=sample_rate)
+        _build(path, key, chosen, sources, progress)
+    return open_store(path)
+
+
+def open_store(path: Path) -> Store:
+    """Open a store that has been built, as ranks do that were given its path.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    content = _content(path)
+    table, signals, fingerprints = content.table, content.signals, content.fingerprints
+    return Store(Path(path), content.key, table, signals, fingerprints, content.channels, content.position)
+
+
+def store_key(
+    sources: Mapping[str, Source],
+    *,
+    where: str | None,
+    ids: Sequence[str] | None,
+    channels: Sequence[str] | None,
+    sample_rate: float | None,
+) -> str:
+    """Hash everything that shapes a store: format, sources' fingerprints, and the choices; 64 hexadecimal digits.
+
+    Raises:
+        DataError: a source's fingerprint is not plain JSON.
+    """
+    shape = {
+        "format": store_file.FORMAT,
+        "sources": [[name, source.fingerprint()] for name, source in sources.items()],
+        "where": where,
+        "ids": None if ids is None else sorted(ids),
+        "channels": None if channels is None else list(channels),
+        "sample_rate": None if sample_rate is None else float(sample_rate),
+    }
+    try:
+        text = json.dumps(shape, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"data.sources: a fingerprint is not plain JSON ({error}); got {shape['sources']!r:.200}; expected text, "
+            "numbers, lists and dictionaries; mend the source's fingerprint()"
+        ) from error
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _attached(
+    path: Path,
+    key: str,
+    table: pd.DataFrame,
+    fingerprints: NDArray[np.float32],
+    channels: tuple[str, ...],
+    position: int,
+    total: int,
+) -> Store:
+    """Map the samples again, in the process that a store was sent to."""
+    return Store(path, key, table, store_file.attach(path, position, total), fingerprints, channels, position)
+
+
+def _opened(path: Path) -> Store | None:
+    """Open a store, or say why it must be built again."""
+    try:
+        content = store_file.read(path)
+        store_file.check_samples(path, content)
+    except FileNotFoundError:
+        return None
+    except store_file.DamagedError as error:
+        log.warning("store: %s is damaged (%s); it is built again", path, error)
+        return None
+    return Store(
+        path, content.key, content.table, content.signals, content.fingerprints, content.channels, content.position
+    )
+
+
+def _content(path: Path) -> store_file.Content:
+    try:
+        return store_file.read(Path(path))
+    except (store_file.DamagedError, FileNotFoundError) as error:
+        raise DataError(
+            f"store: cannot be opened ({error}); got {path}; expected a whole store; run the command again to build it"
+        ) from error
+
+
+def _build(path: Path, key: str, chosen: Plan, sources: Mapping[str, Source], progress: Progress | None) -> None:
+    """Write a store under a temporary name and give it its own when all is on the disk. The lock is held."""
+    for left_over in path.parent.glob(
+        f"{key}.*.tmp"
+    ):  # of a builder that was killed: no living one is without the lock
+        left_over.unlink()
+    temporary = path.with_name(f"{key}.{os.getpid()}.tmp")
+    count = len(chosen.channels)
+    size = 4 * count * int(chosen.length.sum())
+    try:
+        position = store_file.create(temporary, size // 4)
+        content, profiles, crc = _convert(temporary, position, chosen, sources, progress)
+        table = chosen.table.assign(
+            offset=(np.cumsum(chosen.length) - chosen.length) * count,
+            length=chosen.length,
+            rate_hz=chosen.rate_hz,
+            content=content,
+        )
+        store_file.describe(temporary, key=key, table=table, fingerprints=profiles, channels=chosen.channels, crc=crc)
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            raise DataError(
+                f"store: no room on the disk ({os.strerror(error.errno)}); got {path.parent}; expected {size:,} bytes "
+                "free; free some, or set paths.cache or PHMBENCH_CACHE to a larger disk"
+            ) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _convert(
+    path: Path, position: int, chosen: Plan, sources: Mapping[str, Source], progress: Progress | None
+) -> tuple[list[str], NDArray[np.float32], NDArray[np.uint32]]:
+    """Write all recordings, one after the other; give content hashes (R,), profiles (R, P) and CRCs (R,)."""
+    number = len(chosen.rows)
+    content, crc = [], np.empty(number, np.uint32)
+    profiles = np.empty((number, fingerprint.PROFILE_SIZE), np.float32)
+    _announce(chosen)
+    with open(path, "r+b") as file:
+        file.seek(position)
+        for i, row in enumerate(chosen.rows):
+            name, wanted = str(row["recording"]), chosen.table["channels"].iloc[i]
+            raw = sources[chosen.source[i]].signal(row, wanted)
+            block = resample(check_signal(raw, name, len(wanted), int(row["n_samples"])), chosen.ratio[i])
+            if block.shape[1] != chosen.length[i]:
+                raise RuntimeError(f"{name}: resampling gave {block.shape[1]} samples, not {chosen.length[i]}")
+            file.write(block.data)
+            crc[i] = zlib.crc32(block.data)
+            content.append(fingerprint.content_hash(block) or f"constant:{name}")  # two dead sensors are no copies
+            profiles[i] = fingerprint.profile(block, chosen.rate_hz)
+            if progress is not None:
+                progress(i + 1, number)
+    return content, profiles, crc
+
+
+def check_signal(raw: NDArray[Any], name: str, channels: int, samples: int) -> NDArray[Any]:
+    """Refuse a recording that is empty, has another shape than its table says, or numbers that are none.
+
+    Raises:
+        DataError: see above; it names the recording, and how many samples are wrong and where the first is.
+    """
+    signal = np.asarray(raw)
+    if signal.size == 0:
+        raise DataError(
+            f"recording {name}: no samples; got shape {signal.shape}; expected ({channels}, {samples}); "
+            "leave it out with data.where"
+        )
+    if signal.shape != (channels, samples) or signal.dtype.kind not in "fiu":
+        raise DataError(
+            f"recording {name}: the signal is not what its table says; got shape {signal.shape} of {signal.dtype}; "
+            f"expected ({channels}, {samples}) numbers; mend the source, or leave it out with data.where"
+        )
+    with np.errstate(over="ignore"):
+        wrong = ~np.isfinite(signal.astype(np.float32, copy=False))
+    if wrong.any():
+        channel, first = (int(i) for i in np.argwhere(wrong)[0])
+        raise DataError(
+            f"recording {name}: {int(wrong.sum())} samples are NaN or infinite; got {signal[channel, first]} first, at "
+            f"sample {first} of channel {channel}; expected finite numbers within ±3.4e38; mend the file, or leave "
+            "it out with data.where"
+        )
+    return signal
+
+
+def resample(signal: NDArray[Any], ratio: Fraction) -> NDArray[np.float32]:
+    """Change the sampling rate of (C, n) by a ratio, output over input, with an anti-aliasing filter; nothing else.
+
+    Polyphase, Kaiser window (scipy's resample_poly). The mean is carried past the filter, which would otherwise ring at
+    both ends as if the signal began and ended at zero.
+
+    Shapes: (C, n) to (C, ceil(n · ratio)), C-contiguous float32.
+    """
+    if ratio == 1:
+        return np.ascontiguousarray(signal, dtype=np.float32)
+    from scipy.signal import resample_poly  # a second of import, which most stores do not need
+
+    wide = signal.astype(np.float64, copy=False)
+    out = resample_poly(wide, ratio.numerator, ratio.denominator, axis=1, padtype="mean")
+    return np.ascontiguousarray(out, dtype=np.float32)
+
+
+def _announce(chosen: Plan) -> None:
+    up = sum(ratio > 1 for ratio in chosen.ratio)
+    if up:
+        log.warning(
+            "store: %d of %d recordings are brought up to %g Hz: above half their own rate they stay empty, by which "
+            "they can be told apart; a lower data.sample_rate avoids it",
+            up, len(chosen.ratio), chosen.rate_hz,
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    """Make the folder of a path, and put what the system says of it into words."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise DataError(
+            f"paths.cache: cannot be written ({os.strerror(error.errno or 0)}); got {path.parent}; expected a folder "
+            "with room; set paths.cache or the environment variable PHMBENCH_CACHE to one"
+        ) from error
+    os.close(probe)
+    yield
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock; the system takes it back from a process that dies. The file stays: removing it would race."""
+    with open(path, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("store: another process is building %s; waiting for it", path.with_suffix(".h5"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _sync(path: Path) -> None:
+    """Have the disk keep a file or a folder's names, before anything relies on them."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,215 @@
+"""The file of a store: one contiguous block of samples that can be memory-mapped, and beside it what describes it.
+
+HDF5, `/signals` (total,) float32 contiguous; `/table/NNN` the columns; `/fingerprints` (R, P); `/crc` (R,) CRC-32 of
+each recording's samples; attributes `format`, `key`, `channels`, `checksum` (SHA-256 of everything but the samples).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from phmbench.errors import DataError
+
+FORMAT = 1
+SPOT_BYTES = 2**25  # samples checked at each open, spread over the store: about 10 ms
+
+
+class DamagedError(Exception):
+    """The file is not a whole store; caught by `prepare`, which builds it again."""
+
+
+class Content(NamedTuple):
+    """What a file holds; the samples as a map, the rest in memory."""
+
+    key: str
+    table: pd.DataFrame
+    signals: NDArray[np.float32]  # (total,) read-only
+    fingerprints: NDArray[np.float32]  # (R, P)
+    channels: tuple[str, ...]
+    crc: NDArray[np.uint32]  # (R,)
+    position: int  # of the first sample, in bytes from the start of the file
+
+
+def create(path: Path, total: int) -> int:
+    """Make a file with room for `total` samples, as yet unwritten; give the position of the first in bytes."""
+    _reserve(path, 4 * total)
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_layout(h5py.h5d.CONTIGUOUS)
+    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    # Aligned, so that a map of the samples begins at a whole float32, and at a page.
+    with h5py.File(path, "w", alignment_threshold=2**16, alignment_interval=4096) as file:
+        space = h5py.h5s.create_simple((total,))
+        data = h5py.h5d.create(file.id, b"signals", h5py.h5t.IEEE_F32LE, space, layout)
+        position = int(data.get_offset())
+    if position % 4:
+        raise RuntimeError(f"HDF5 put the samples at byte {position}; expected a multiple of 4")
+    _reserve(path, position + 4 * total)
+    return position
+
+
+def describe(
+    path: Path,
+    *,
+    key: str,
+    table: pd.DataFrame,
+    fingerprints: NDArray[np.float32],
+    channels: tuple[str, ...],
+    crc: NDArray[np.uint32],
+) -> None:
+    """Add to the samples what describes them, and the checksum."""
+    with h5py.File(path, "r+") as file:
+        group = file.create_group("table")
+        for number, column in enumerate(table.columns):
+            values, attributes = _encode(column, table[column])
+            data = group.create_dataset(f"{number:04d}", data=values)
+            data.attrs.update(attributes)
+        file["fingerprints"], file["crc"] = fingerprints, crc
+        file.attrs.update({"format": FORMAT, "key": key, "channels": json.dumps(channels)})
+        file.attrs["checksum"] = _checksum(file)
+
+
+def read(path: Path) -> Content:
+    """Open a store's file, check everything but the samples, and map these; the file is not held open by HDF5.
+
+    Raises:
+        DamagedError: the file is cut short, is no HDF5 file, has another format or fails its checksum.
+        FileNotFoundError: there is none.
+    """
+    if not path.exists():
+        raise FileNotFoundError(path)
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            if file.attrs.get("format") != FORMAT:
+                raise DamagedError(f"format {file.attrs.get('format')}, not {FORMAT}")
+            if _checksum(file) != file.attrs.get("checksum"):
+                raise DamagedError("its description fails the checksum")
+            group = file["table"]
+            columns = dict(_decode(group[name]) for name in sorted(group))
+            position, total = file["signals"].id.get_offset(), file["signals"].shape[0]
+            fingerprints, crc = file["fingerprints"][:], file["crc"][:]
+            key, channels = str(file.attrs["key"]), tuple(json.loads(file.attrs["channels"]))
+    except (
+        OSError,
+        KeyError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        # what h5py makes of garbage
+        raise DamagedError(f"it cannot be read: {error}") from error
+    if path.stat().st_size < position + 4 * total:
+        raise DamagedError("it is cut short")
+    signals = attach(path, position, total)
+    return Content(key, pd.DataFrame(columns), signals, fingerprints, channels, crc, position)
+
+
+def attach(path: Path, position: int, total: int) -> NDArray[np.float32]:
+    """Map the samples as a plain read-only array; the subclass np.memmap makes every slice four times as slow."""
+    return np.asarray(np.memmap(path, np.float32, "r", position, (total,)))
+
+
+def check_samples(path: Path, content: Content) -> None:
+    """Check samples against their CRC: all if the file changed since the last full check, else 32 MiB spread over it.
+
+    A damage that leaves size and time of the file as they were (a disk's bit rot) is found only if it lies in the
+    spread, which is the same at each open; `Store.verify` reads everything.
+
+    Raises:
+        DamagedError: samples of a recording fail their CRC.
+    """
+    seen, now = path.with_suffix(".seen"), _stamp(path)
+    known = seen.read_text() if seen.exists() else ""
+    rows = _spread(content) if known == now else range(len(content.crc))
+    bad = [row for row in rows if not intact(content, row)]
+    if bad:
+        names = ", ".join(content.table["recording"].iloc[bad[:3]])
+        raise DamagedError(f"samples of {len(bad)} recordings fail their checksum: {names}")
+    if known != now:
+        with contextlib.suppress(OSError):  # a cache that cannot be written is then read whole at each open
+            seen.write_text(now)
+
+
+def intact(content: Content, row: int) -> bool:
+    """Tell whether a recording's samples have the CRC they were written with."""
+    start = int(content.table["offset"].iloc[row])
+    size = int(content.table["length"].iloc[row]) * len(content.channels)
+    return zlib.crc32(content.signals[start : start + size].data) == int(content.crc[row])
+
+
+def _spread(content: Content) -> list[int]:
+    """Choose recordings evenly over the store, as many as fit into SPOT_BYTES, and at least one."""
+    rows = len(content.crc)
+    number = max(1, min(rows, int(rows * SPOT_BYTES / content.signals.nbytes)))
+    return [int(row) for row in np.linspace(0, rows - 1, number)]
+
+
+def _stamp(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Take the space on the disk now, so that a full one is noticed before hours of conversion."""
+    with open(path, "ab") as file:
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
+def _checksum(file: h5py.File) -> str:
+    digest = hashlib.sha256(f"{file.attrs['format']}|{file.attrs['key']}|{file.attrs['channels']}".encode())
+    digest.update(str(file["signals"].shape).encode())
+    for name in [*(f"table/{name}" for name in sorted(file["table"])), "fingerprints", "crc"]:
+        data = file[name]
+        digest.update(json.dumps([name, sorted((k, str(v)) for k, v in data.attrs.items())]).encode())
+        digest.update(np.ascontiguousarray(data[()]).tobytes())
+    return digest.hexdigest()
+
+
+def _encode(name: str, column: pd.Series) -> tuple[NDArray[np.generic], dict[str, str]]:
+    """Take a column to an array that HDF5 knows: numbers as they are, all else as JSON in UTF-8."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
+        return column.to_numpy(), {"name": str(name), "kind": "numbers"}
+    values = [_plain(name, value) for value in column]
+    text = np.frombuffer(json.dumps(values, ensure_ascii=False).encode(), np.uint8)
+    return text, {"name": str(name), "kind": "json", "dtype": str(column.dtype)}
+
+
+def _decode(data: h5py.Dataset) -> tuple[str, pd.Series]:
+    name = str(data.attrs["name"])
+    if data.attrs["kind"] == "numbers":
+        return name, pd.Series(data[()])
+    values = [tuple(value) if isinstance(value, list) else value for value in json.loads(data[()].tobytes())]
+    return name, pd.Series(values, dtype=str(data.attrs["dtype"]))
+
+
+def _plain(name: str, value: object) -> object:
+    """Take a value of a table to plain JSON; missing is None whatever it was."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, tuple | list):
+        return [_plain(name, part) for part in value]
+    if value is None or value is pd.NA or value is pd.NaT or value != value:
+        return None
+    if isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, pd.Timestamp | pd.Timedelta):
+        return value.isoformat()
+    raise DataError(
+        f"data.sources: column {name!r} of a table cannot be stored; got {type(value).__name__} {value!r:.60}; "
+        "expected text, numbers, times or tuples of them; mend the source's table()"
+    )
