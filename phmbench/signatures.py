@@ -33,6 +33,8 @@ WITHOUT_PARAMETERS = frozenset(
     }
 )
 """Bases that take nothing from a subclass's caller (their `*args, **kwargs` refuse all); not parsed, being large."""
+LARGE = frozenset({"torch.optim.optimizer.Optimizer", "torch.optim.Optimizer"})
+"""Bases that are not parsed either: all that derive from them in use say themselves what they take."""
 NAMED_TUPLE = "typing.NamedTuple"
 
 
@@ -221,7 +223,7 @@ def _base(expression: ast.expr, module: Module) -> Definition | str:
     name = syntax.dotted_name(expression, module)
     if name is None:
         return ast.unparse(expression)
-    if name in WITHOUT_PARAMETERS or name == NAMED_TUPLE:
+    if name in WITHOUT_PARAMETERS or name in LARGE or name == NAMED_TUPLE:
         return name
     definition = syntax.define(name)
     if definition is None or not isinstance(definition.node, ast.ClassDef):

@@ -6,7 +6,9 @@ All findings come at once. Nothing is imported to find them, and what cannot be 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from phmbench.check.findings import Finding
 from phmbench.check.nodes import check_node
@@ -29,9 +31,10 @@ def check(config: Mapping[str, object], *, trusted: Sequence[str] = (), root: st
         trusted: packages that the user trusts, besides those that a run needs.
         root: dotted name of the annotated class that describes the root keys.
     """
-    found = check_root(config, root)
-    for path, node in nodes(config):
-        found += check_node(path, node, config, trusted)
+    with _collector_off():
+        found = check_root(config, root)
+        for path, node in nodes(config):
+            found += check_node(path, node, config, trusted)
     found = list(dict.fromkeys(found))
     return sorted(found, key=lambda finding: finding.severity != "error")
 
@@ -56,15 +59,28 @@ def fill(config: Mapping[str, object], *, root: str = ROOT) -> tuple[dict[str, o
     configuration: the record keeps the result, so that an old run can be repeated after a default has changed.
     """
     filled: dict[str, object] = copy.deepcopy(dict(config))
-    added = fill_root(filled, root)
-    for path, node in nodes(filled):
-        assert isinstance(node, dict)
-        try:
-            signature = signature_of(str(node["_target_"]))
-        except ConfigError:
-            continue  # reported by the check
-        added |= _fill_node(path, node, signature)
+    with _collector_off():
+        added = fill_root(filled, root)
+        for path, node in nodes(filled):
+            assert isinstance(node, dict)
+            try:
+                signature = signature_of(str(node["_target_"]))
+            except ConfigError:
+                continue  # reported by the check
+            added |= _fill_node(path, node, signature)
     return filled, added
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Syntax trees are many small objects that stay: collecting among them would take as long as reading them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _fill_node(path: str, node: dict[str, object], signature: Signature) -> set[str]:

@@ -20,6 +20,7 @@ PASSED = {
 """Parameters that the code passes, by path or, where the path is not listed, by the last key of it; no configuration
 may set them."""
 OFFERED = {
+    "task.split": frozenset({"seed"}),
     "trainer": frozenset({"callbacks", "enable_progress_bar"}),
     "trainer.callbacks.*": frozenset({"dirpath"}),
     "logger.*": frozenset({"save_dir", "dir", "logdir"}),
