@@ -12,7 +12,6 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phmbench.data import fingerprint, store_file
+from phmbench.data.convert import check_signal, resample
 from phmbench.data.selection import Plan, Source, plan
 from phmbench.errors import DataError
 
@@ -95,15 +95,15 @@ def prepare(
 
     Raises:
         ConfigError: sample_rate is no rate.
-        DataError: where cannot be read; nothing is left; a recording has NaN, no samples, not the channels or not the length it should; rates
-            or numbers of channels differ; the cache cannot be written, or the disk is full.
+        DataError: where cannot be read; nothing is left; a recording has NaN, no samples, not the channels or not the
+            length it should; rates or numbers of channels differ; the cache cannot be written, or the disk is full.
     """
     key = store_key(sources, where=where, ids=ids, channels=channels, sample_rate=sample_rate)
     path = Path(cache) / "stores" / f"{key}.h5"
     found = _opened(path)
     if found is not None:
         return found
-    with _writable(path), _locked(path.with_suffix(".lock")):
+    with _locked(path.with_suffix(".lock")):
         found = _opened(path)  # another process may have built it while this one waited
         if found is not None:
             return found
@@ -193,9 +193,7 @@ def _content(path: Path) -> store_file.Content:
 
 def _build(path: Path, key: str, chosen: Plan, sources: Mapping[str, Source], progress: Progress | None) -> None:
     """Write a store under a temporary name and give it its own when all is on the disk. The lock is held."""
-    for left_over in path.parent.glob(
-        f"{key}.*.tmp"
-    ):  # of a builder that was killed: no living one is without the lock
+    for left_over in path.parent.glob(f"{key}.*.tmp"):  # of a builder that was killed: the lock is ours
         left_over.unlink()
     temporary = path.with_name(f"{key}.{os.getpid()}.tmp")
     count = len(chosen.channels)
@@ -219,6 +217,10 @@ def _build(path: Path, key: str, chosen: Plan, sources: Mapping[str, Source], pr
                 f"store: no room on the disk ({os.strerror(error.errno)}); got {path.parent}; expected {size:,} bytes "
                 "free; free some, or set paths.cache or PHMBENCH_CACHE to a larger disk"
             ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and str(path.parent) in str(
+            error
+        ):  # no source's file
+            raise _unwritable(error, path.parent) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -249,52 +251,6 @@ def _convert(
     return content, profiles, crc
 
 
-def check_signal(raw: NDArray[Any], name: str, channels: int, samples: int) -> NDArray[Any]:
-    """Refuse a recording that is empty, has another shape than its table says, or numbers that are none.
-
-    Raises:
-        DataError: see above; it names the recording, and how many samples are wrong and where the first is.
-    """
-    signal = np.asarray(raw)
-    if signal.size == 0:
-        raise DataError(
-            f"recording {name}: no samples; got shape {signal.shape}; expected ({channels}, {samples}); "
-            "leave it out with data.where"
-        )
-    if signal.shape != (channels, samples) or signal.dtype.kind not in "fiu":
-        raise DataError(
-            f"recording {name}: the signal is not what its table says; got shape {signal.shape} of {signal.dtype}; "
-            f"expected ({channels}, {samples}) numbers; mend the source, or leave it out with data.where"
-        )
-    with np.errstate(over="ignore"):
-        wrong = ~np.isfinite(signal.astype(np.float32, copy=False))
-    if wrong.any():
-        channel, first = (int(i) for i in np.argwhere(wrong)[0])
-        raise DataError(
-            f"recording {name}: {int(wrong.sum())} samples are NaN or infinite; got {signal[channel, first]} first, at "
-            f"sample {first} of channel {channel}; expected finite numbers within ±3.4e38; mend the file, or leave "
-            "it out with data.where"
-        )
-    return signal
-
-
-def resample(signal: NDArray[Any], ratio: Fraction) -> NDArray[np.float32]:
-    """Change the sampling rate of (C, n) by a ratio, output over input, with an anti-aliasing filter; nothing else.
-
-    Polyphase, Kaiser window (scipy's resample_poly). The mean is carried past the filter, which would otherwise ring at
-    both ends as if the signal began and ended at zero.
-
-    Shapes: (C, n) to (C, ceil(n · ratio)), C-contiguous float32.
-    """
-    if ratio == 1:
-        return np.ascontiguousarray(signal, dtype=np.float32)
-    from scipy.signal import resample_poly  # a second of import, which most stores do not need
-
-    wide = signal.astype(np.float64, copy=False)
-    out = resample_poly(wide, ratio.numerator, ratio.denominator, axis=1, padtype="mean")
-    return np.ascontiguousarray(out, dtype=np.float32)
-
-
 def _announce(chosen: Plan) -> None:
     up = sum(ratio > 1 for ratio in chosen.ratio)
     if up:
@@ -306,30 +262,27 @@ def _announce(chosen: Plan) -> None:
 
 
 @contextlib.contextmanager
-def _writable(path: Path) -> Iterator[None]:
-    """Make the folder of a path, and put what the system says of it into words."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise DataError(
-            f"paths.cache: cannot be written ({os.strerror(error.errno or 0)}); got {path.parent}; expected a folder "
-            "with room; set paths.cache or the environment variable PHMBENCH_CACHE to one"
-        ) from error
-    os.close(probe)
-    yield
-
-
-@contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold a lock; the system takes it back from a process that dies. The file stays: removing it would race."""
-    with open(path, "a") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a")  # noqa: SIM115 - closed below; what is raised inside the lock must not be caught here
+    except OSError as error:
+        raise _unwritable(error, path.parent) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             log.info("store: another process is building %s; waiting for it", path.with_suffix(".h5"))
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _unwritable(error: OSError, folder: Path) -> DataError:
+    return DataError(
+        f"paths.cache: cannot be written ({os.strerror(error.errno or 0)}); got {folder}; expected a folder where "
+        "files can be made; set paths.cache or the environment variable PHMBENCH_CACHE to one"
+    )
 
 
 def _sync(path: Path) -> None:
