@@ -27,7 +27,7 @@ log = logging.getLogger("phmbench")
 
 
 def make(node: Mapping[str, Any], path: str, **given: Any) -> Any:
-    """Instantiate one node; of what is `given` it gets what its signature names.
+    """Instantiate one node; of what is `given` it gets what its signature names and the node itself does not say.
 
     Raises:
         ConfigError: the class refuses a value; the message begins with where that stands in the configuration.
@@ -36,7 +36,7 @@ def make(node: Mapping[str, Any], path: str, **given: Any) -> Any:
 
     takes = {parameter.name for parameter in signature_of(node["_target_"]).parameters}
     call = instantiate({**node, "_partial_": True}, _convert_="all", _execution_whitelist_=whitelist(node))
-    values = {name: value for name, value in given.items() if name in takes}
+    values = {name: value for name, value in given.items() if name in takes and name not in node}
     if node.get("_partial_", False):
         return call
     try:
@@ -62,7 +62,7 @@ def function(node: Mapping[str, Any]) -> Any:
 
 def data(config: Config) -> VibrationData:
     """Sources, split and all that lies between them; nothing is read yet."""
-    split = make(config["task"]["split"], "task.split")
+    split = make(config["task"]["split"], "task.split", seed=config["seed"])
     built: VibrationData = make(
         config["data"], "data", split=split, cache=config["paths"]["cache"], seed=config["seed"]
     )

@@ -275,27 +275,26 @@ def _grid(line: Line, hydra: Hydra) -> int:
     for one in returns:
         if one.status == JobStatus.FAILED and not isinstance(one._return_value, PhmbenchError):
             raise one._return_value
-    _grid_table(returns, line)
+    _grid_table(returns)
     return failures[0].exit_code if failures else 0
 
 
-def _grid_table(returns: Sequence[Any], line: Line) -> None:
+def _grid_table(returns: Sequence[Any]) -> None:
     from hydra.core.utils import JobStatus
 
-    from phmbench.record import screen
+    from phmbench.record import lines
 
     rows = [
         (" ".join(word for word in one.overrides if not word.startswith("hydra")), one.return_value)
         for one in returns
         if one.status == JobStatus.COMPLETED
     ]
-    screen.grid(rows)
+    lines.grid(rows)
 
 
 def _execute(job: config.Config, folder: Path, **how: Any) -> dict[str, Any]:
     from phmbench import run
 
-    run.quiet()
     gc.enable()
     return run.execute(job, folder, **how)
 

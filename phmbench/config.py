@@ -52,6 +52,7 @@ class Run:
     trainer: Mapping[str, Any]
     logger: Mapping[str, Any] | None
     pipeline: Mapping[str, Any]
+    choices: Mapping[str, str] | None = None  # option by group, noted by composition
 
 
 def conf_dir() -> Path:
@@ -202,7 +203,7 @@ def register_resolvers() -> None:
     from omegaconf import OmegaConf
 
     for name, function in (("mode", metric_mode), ("user_cache", user_cache), ("name", run_name)):
-        OmegaConf.register_new_resolver(f"phmbench.{name}", function, replace=True)
+        OmegaConf.register_resolver(f"phmbench.{name}", function, replace=True)
 
 
 def plain(composed: DictConfig, where: Sequence[Place]) -> Config:
@@ -220,6 +221,9 @@ def plain(composed: DictConfig, where: Sequence[Place]) -> Config:
         config: Any = OmegaConf.to_container(job, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{getattr(error, 'full_key', '') or 'configuration'}: {str(error).splitlines()[0]}") from error
+    task = config.get("task")
+    if isinstance(task, dict):  # an option without content, such as scheduler=none, is nothing
+        config["task"] = {key: None if value == {} else value for key, value in task.items()}
     return dict(config)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +35,8 @@ def execute(config: Config, folder: Path, *, resume: bool = False, pages: bool =
     with record:
         if ranks.joined():
             ranks.board().tell("run", str(record.path))
-        screen.choices(config, record.path)
         outcome = axes.run(config, record, pipeline)
         record.finish(outcome, pages=pages)
         outcome = record.result()
-    screen.results(outcome, record.path)
+    screen.results(outcome, path=record.path)
     return outcome
-
-
-def quiet() -> None:
-    """What libraries say on every run, and no user needs: to the log of the record, not to the screen."""
-    import warnings
-
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"lightning\..*")
-    warnings.filterwarnings("ignore", module=r"torch\..*")
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from phmbench.data import normalise as norm
 from phmbench.data.audit import Audit, audit, audit_statistics
-from phmbench.data.sources import Source
+from phmbench.data.selection import Source
 from phmbench.data.store import Store, prepare
 from phmbench.data.windows import gather, index
 from phmbench.errors import DataError
@@ -101,6 +101,7 @@ class VibrationData(LightningDataModule):
         self.notes: list[str] = []
         self.store: Store | None = None
         self._state: dict[str, Any] | None = None
+        self.seconds = 0.0  # that store, split and audit took
 
     # -- preparing -----------------------------------------------------------------------------------------------------------
 

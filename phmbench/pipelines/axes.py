@@ -24,12 +24,12 @@ def run(config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]:
     """
     if config["folds"] is None:
         return _repeats(config, record, pipeline)
-    from phmbench.record import result, screen
+    from phmbench.record import lines, result
 
     results = {}
     targets = folds(config)
     for number, (name, target) in enumerate(targets.items(), 1):
-        screen.heading(f"target {name} ({number} of {len(targets)})")
+        lines.heading(f"target {name} ({number} of {len(targets)})")
         one = {**config, "folds": None, "task": {**config["task"], "split": {**config["task"]["split"], "target": target}}}
         results[name] = _in_child(f"target-{name}", one, record, lambda cfg, child: _repeats(cfg, child, pipeline))
     return result.aggregate_folds(results)
@@ -57,12 +57,12 @@ def folds(config: Config) -> dict[str, list[Any]]:
 def _repeats(config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]:
     if config["repeats"] == 1:
         return pipeline(cfg=config, record=record)
-    from phmbench.record import result, screen
+    from phmbench.record import lines, result
 
     results = []
     for number in range(config["repeats"]):
         seed = config["seed"] + number
-        screen.heading(f"seed {seed} ({number + 1} of {config['repeats']})")
+        lines.heading(f"seed {seed} ({number + 1} of {config['repeats']})")
         one = {**config, "repeats": 1, "seed": seed}
         results.append(_in_child(f"seed-{seed}", one, record, lambda cfg, child: pipeline(cfg=cfg, record=child)))
     return result.aggregate_repeats(results)

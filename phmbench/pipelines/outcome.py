@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from phmbench import build
 from phmbench.config import Config
+from phmbench.types import LEVELS
 
 if TYPE_CHECKING:
     from phmbench.data.datamodule import VibrationData
@@ -24,21 +25,53 @@ def prepared(cfg: Config, record: Record, adopt: Mapping[str, Any] | None = None
         adopt: what a checkpoint says of the data it was trained on; its classes and statistics are taken.
     """
     from phmbench.data.audit import split_table
-    from phmbench.record import screen
+    from phmbench.record import lines
     from phmbench.training import ranks
 
     started = time.perf_counter()
     data = build.data(cfg)
     first = ranks.rank() == 0
-    data.open(progress=screen.store_progress() if first else None)
+    data.open(progress=lines.store_progress() if first else None)
     data.assign()
     if adopt is not None:
         data.adopt(adopt)
     data.seconds = time.perf_counter() - started
     if first:
-        record.write_split(split_table(data.assignment, data.table, data.windows, data.window))
-        screen.sets(split_of(data), data.notes)
+        record.write_split(split_table(data.assignment, table=data.table, windows=data.windows, window=data.window))
+        _show(cfg, record, data)
     return data
+
+
+def _show(cfg: Config, record: Record, data: VibrationData) -> None:
+    """The whole summary before the first fit of a process, a line before the others."""
+    from phmbench.record import lines, screen
+
+    split = with_weakness(split_of(data))
+    if _shown:
+        lines.sets(split, data.classes)
+    else:
+        _shown.append(True)
+        top = record.path
+        while top.name.startswith(("seed-", "target-")):
+            top = top.parent
+        screen.summary(titled(cfg), split=split, data=data_of(cfg, data), path=top)
+
+
+_shown: list[bool] = []
+
+
+def titled(cfg: Config) -> dict[str, Any]:
+    """The sentence: group → (option, title)."""
+    from phmbench import config, options
+
+    where = config.conf_dir()
+    sentence: dict[str, Any] = {}
+    for group in ("task", "data", "model", "trainer", "pipeline"):
+        option = (cfg.get("choices") or {}).get(group)
+        if option is not None:
+            file = where / group / f"{option}.yaml"
+            sentence[group] = (option, options.title(file)) if file.is_file() else option
+    return sentence
 
 
 def split_of(data: VibrationData) -> dict[str, Any]:
@@ -53,8 +86,26 @@ def split_of(data: VibrationData) -> dict[str, Any]:
         "domains": list(assignment.domains),
         "class_sources": {name: list(sources) for name, sources in assignment.class_sources.items()},
         "notes": [*assignment.notes, *audit.findings, *data.notes],
-        **{name: dict(audit.sets[name]) for name in ("train", "val", "test")},
+        **{name: dict(audit.counts[name]) for name in ("train", "val", "test")},
         "shared": dict(audit.shared),
+    }
+
+
+def with_weakness(split: dict[str, Any]) -> dict[str, Any]:
+    """The split with its mark: below the level of units it is weak."""
+    return {**split, "weak": LEVELS.index(split["level"]) < LEVELS.index("unit")}
+
+
+def data_of(cfg: Config, data: VibrationData) -> dict[str, Any]:
+    """The data as the record holds them."""
+    assert data.store is not None
+    return {
+        "source": sorted(cfg["data"]["sources"]),
+        "rigs": sorted({str(rig) for rig in data.table["rig"].iloc[_used(data)]}),
+        "classes": list(data.classes),
+        "hash": data.store.key,
+        "channels": list(data.store.channels),
+        "window": data.window,
     }
 
 
@@ -62,22 +113,13 @@ def describe(cfg: Config, data: VibrationData, fitted: Fitted) -> dict[str, Any]
     """The result of one fit as metrics.json holds it."""
     from phmbench.record import result
 
-    assert data.store is not None
-    rigs = sorted({str(rig) for rig in data.table["rig"].iloc[_used(data)]})
     return result.build(
         metrics=fitted.metrics,
         seed=cfg["seed"],
         monitor=cfg["monitor"],
         selection=cfg["selection"],
         split=split_of(data),
-        data={
-            "source": sorted(cfg["data"]["sources"]),
-            "rigs": rigs,
-            "classes": list(data.classes),
-            "hash": data.store.key,
-            "channels": list(data.store.channels),
-            "window": data.window,
-        },
+        data=data_of(cfg, data),
         model={"name": cfg["model"]["_target_"].rsplit(".", 1)[-1], "parameters": fitted.parameters},
         seconds={**fitted.seconds, "set_up": fitted.seconds.get("set_up", 0.0) + data.seconds},
         confusion=fitted.confusion,

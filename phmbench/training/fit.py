@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +39,7 @@ def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
     """
     from lightning.pytorch import seed_everything
 
+    quiet()
     started = time.perf_counter()
     seed_everything(config["seed"], workers=True, verbose=False)
     data.assign()
@@ -60,6 +62,7 @@ def test(
     config: Config, record: Record, data: VibrationData, task: Task, trainer: Trainer, checkpoint: dict[str, Any]
 ) -> Fitted:
     """Test the weights of a checkpoint on the test set, once; predictions go into the record."""
+    quiet()
     begun = time.perf_counter()
     task.load_state_dict(checkpoint["state_dict"])
     task.groups = groups(data)  # type: ignore[assignment]
@@ -102,6 +105,14 @@ def start_from(task: Task, path: Path) -> None:
     skipped = sorted(set(weights) - set(fit))
     log.info("init: %d tensors loaded from %s, %d skipped%s", len(fit), path, len(skipped),
              f" ({', '.join(skipped[:4])})" if skipped else "")  # fmt: skip
+
+
+def quiet() -> None:
+    """Silence what Lightning says on every run and no user needs; it sets its own level when it is imported."""
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning\.")
+    warnings.filterwarnings("ignore", module=r"torch\.")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -202,6 +213,8 @@ def _write_predictions(record: Record, data: VibrationData, task: Any) -> dict[s
                     speed_hz=float(data.speed_of[r]),
                     orders=data.orders_of[r],
                     recording=str(data.table["recording"].iloc[r]),
+                    start=int(data.windows.start[row[0]]),
+                    channels=data.store.channels,
                     label=data.classes[k],
                 )
             )

@@ -1,0 +1,47 @@
+# phmbench: `make` lists the targets. The only requirement is Python 3.11 or newer.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-all lint types docs results clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 12
+
+install: $(STAMP) ## create .venv and install phmbench with what development needs
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "phmbench needs Python 3.11 or newer; set PYTHON=…"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+demo: $(STAMP) ## install, then run `python train.py` with its defaults: simulated rigs, a small network, CPU
+	$(BIN)/python train.py trainer=cpu
+
+test: $(STAMP) ## fast tests, on all cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto -m 'not slow'
+
+test-all: $(STAMP) ## all tests, the slow ones too
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+
+lint: $(STAMP) ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## mypy, strict on phmbench/
+	$(BIN)/mypy
+
+results: $(STAMP) ## the tables of README and docs/results.md; goes on where it stopped
+	$(BIN)/python docs/make_results.py
+
+docs: $(STAMP) ## the site, in site/
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'
+	$(BIN)/python docs/make_pages.py
+	$(BIN)/mkdocs build --strict
+
+clean: ## remove the environment and what tools have left
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis site

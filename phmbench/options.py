@@ -1,0 +1,207 @@
+"""What can be chosen, in words: for `--help`, `phmbench list` and `phmbench show`. Reads files as text; imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from phmbench.config import Place
+from phmbench.signatures import Signature, signature_of
+
+Options = Mapping[str, Mapping[str, Sequence[Place]]]
+WIDTH = 100
+GROUPS = {
+    "data": "which recordings",
+    "task": "what is learned from them, and how it is split, trained and scored",
+    "model": "the network",
+    "trainer": "on what hardware",
+    "pipeline": "the order of fits and tests",
+    "logger": "where metrics go besides the record",
+    "experiment": "a whole sentence under one name",
+    "task/split": "what separates training from test",
+    "task/algorithm": "how the loss is made from domains",
+    "task/head": "what ends the network",
+    "task/optimizer": "how weights change",
+    "task/scheduler": "how the learning rate changes",
+}
+EXAMPLES = """\
+examples
+  python train.py                                                    simulated rigs, a small network
+  python train.py data=cwru model=resnet1d                           real recordings, split by physical bearing
+  python train.py task=dg data=cwru task.split.column=load task.split.target=[3]
+  python train.py task=cddg folds=all data=bearings data.rigs=[cwru,mfpt,hit_sm] repeats=3
+  python train.py -m model=wdcnn,resnet1d seed=0,1,2                 a grid
+  python train.py model.width=128 task.optimizer.lr=3e-4             any parameter of any signature
+
+see also
+  phmbench list GROUP    options with title, paper and parameters
+  phmbench show …        the whole configuration, and where each value comes from
+  phmbench check …       validate without running
+  --cfg job, -m, --config-dir DIR, --trust PACKAGE, --hydra-help"""
+
+
+def file_of(group: str, name: str, places: Sequence[Place]) -> Path:
+    """The YAML of an option."""
+    return places[0].path / group / f"{name}.yaml"
+
+
+def title(file: Path) -> str:
+    """The first line of an option's YAML, without the comment sign."""
+    with file.open(encoding="utf-8") as lines:
+        first = next(lines, "").strip()
+    return first.lstrip("# ").strip() if first.startswith("#") else ""
+
+
+def target(file: Path) -> str:
+    """What an option's YAML, or one that it builds on, names as `_target_`; "" where it is no single class."""
+    text = file.read_text(encoding="utf-8")
+    found = re.search(r"^_target_:\s*([\w.]+)\s*$", text, re.MULTILINE)
+    if found:
+        return found.group(1)
+    bases = re.findall(r"^\s*-\s*([\w/]+)\s*$|^defaults:\s*\[([\w/]+)", text, re.MULTILINE)
+    for base in (name for pair in bases for name in pair if name and name != "_self_"):
+        parent = file.parent / f"{base}.yaml"
+        if parent.is_file() and parent != file and (inherited := target(parent)):
+            return inherited
+    return ""
+
+
+def help_text(known: Options) -> str:
+    """The groups and their options, one line each."""
+    lines = ["python train.py [group=option …] [key=value …]        phmbench train … is the same", ""]
+    long = 12  # more options than this are not listed one by one
+    for group in _in_order(known):
+        lines.append(f"{_bold(group)}  {GROUPS.get(group, '')}".rstrip())
+        names = known[group]
+        shown = sorted(names, key=lambda n: _is_extra(file_of(group, n, names[n])))[: long if len(names) > long else None]
+        lines += [_line(name, title(file_of(group, name, names[name]))) for name in shown]
+        if len(shown) < len(names):
+            lines.append(f"  … and {len(names) - len(shown)} more: phmbench list {group}")
+        lines.append("")
+    return "\n".join(lines) + EXAMPLES
+
+
+def _is_extra(file: Path) -> bool:
+    """Options for rigs whose recordings must be fetched first come after those that were run here."""
+    return "not run here" in file.read_text(encoding="utf-8")
+
+
+def list_groups(known: Options) -> str:
+    """One line a group."""
+    return "\n".join(_line(group, f"{GROUPS.get(group, '')} ({len(known[group])})") for group in _in_order(known))
+
+
+def list_options(group: str, names: Mapping[str, Sequence[Place]]) -> str:
+    """A table: option, title, paper, parameters, and where the option comes from."""
+    blocks = []
+    for name, places in sorted(names.items()):
+        file = file_of(group, name, places)
+        lines = [f"{_bold(name)}  {title(file)}"]
+        dotted = target(file)
+        if dotted:
+            lines += _about(signature_of(dotted))
+        if places[0].provider != "phmbench":
+            lines.append(f"from {places[0].provider}: {file}")
+        blocks.append("\n".join([*_wrapped(lines[0], ""), *(part for x in lines[1:] for part in _wrapped(x, "    "))]))
+    return "\n".join(blocks)
+
+
+def _about(signature: Signature) -> list[str]:
+    parameters = []
+    for parameter in signature.parameters:
+        if parameter.default is not None:
+            parameters.append(f"{parameter.name}={_short(parameter.literal)}")
+    lines = [f"paper: {signature.paper}"] if signature.paper else []
+    if parameters and "phmbench" in signature.target:
+        lines.append(f"parameters: {', '.join(parameters)}")
+    return lines
+
+
+def show(
+    filled: Mapping[str, Any],
+    added: Collection[str],
+    overrides: Sequence[str],
+    choices: Mapping[str, str],
+    known: Options,
+) -> str:
+    """The configuration as YAML, each value with where it comes from: command line, an option's file, or a signature.
+
+    Args:
+        filled: the configuration, defaults of signatures filled in.
+        added: dotted paths that were filled in.
+        overrides: the words of the command line.
+        choices: option by group.
+        known: all options.
+    """
+    given = {word.lstrip("+").split("=", 1)[0] for word in overrides if "=" in word}
+    lines: list[tuple[str, str]] = []
+    _walk(filled, "", "", lines, lambda path: _origin(path, given, added, choices, known))
+    width = min(60, max((len(text) for text, origin in lines if origin), default=0))
+    return "\n".join(_with_origin(text, origin, width) for text, origin in lines)
+
+
+def _walk(node: Mapping[str, Any], path: str, indent: str, lines: list[tuple[str, str]], origin: Any) -> None:
+    for key, value in node.items():
+        here = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping) and value:
+            lines.append((f"{indent}{key}:", ""))
+            _walk(value, here, indent + "  ", lines, origin)
+        else:
+            lines.append((f"{indent}{key}: {_short(value)}", origin(here)))
+
+
+def _origin(path: str, given: set[str], added: Collection[str], choices: Mapping[str, str], known: Options) -> str:
+    if any(path == key or path.startswith(f"{key}.") for key in given):
+        return "command line"
+    if path in added:
+        return "default of the signature"
+    parts = path.split(".")
+    for depth in (2, 1):
+        group = "/".join(parts[:depth])
+        if group in choices and group in known and len(parts) > depth:
+            return f"{group}/{choices[group]}.yaml"
+    return "train.yaml"
+
+
+def _with_origin(text: str, origin: str, width: int) -> str:
+    if not origin:
+        return _bold(text) if not text.startswith(" ") else text
+    colour = {"command line": "33", "default of the signature": "2"}.get(origin, "36")
+    return f"{text.ljust(width)}  {_colour(f'# {origin}', colour)}"
+
+
+def _short(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_short(item) for item in value) + "]"
+    if value == {}:
+        return "{}"
+    return str(value) if isinstance(value, str | int | float) else "computed"
+
+
+def _in_order(known: Options) -> list[str]:
+    return sorted(known, key=lambda group: (list(GROUPS).index(group) if group in GROUPS else len(GROUPS), group))
+
+
+def _line(name: str, text: str) -> str:
+    return f"  {name:<20}  " + textwrap.shorten(text, WIDTH - 24, placeholder=" …")
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent or "    ", break_on_hyphens=False)
+
+
+def _bold(text: str) -> str:
+    return _colour(text, "1")
+
+
+def _colour(text: str, code: str) -> str:
+    return f"\033[{code}m{text}\033[0m" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text

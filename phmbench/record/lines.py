@@ -1,0 +1,55 @@
+"""Single lines on the screen between summary and results: headings of folds and seeds, progress of the store, a grid."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from phmbench.record.screen import console
+
+
+def heading(text: str) -> None:
+    """A rule with a text: which fold or seed begins."""
+    out = console()
+    out.print(f"── {text} ".ljust(min(out.width, 60), "─"), style="bold", markup=False)
+
+
+def sets(split: Mapping[str, Any], classes: Sequence[str]) -> None:
+    """The sets of one more fold or seed, in a line."""
+    counts = ", ".join(f"{name} {split[name]['windows']}" for name in ("train", "val", "test"))
+    console().print(f"windows: {counts}; classes: {', '.join(classes)}", markup=False)
+
+
+def store_progress() -> Callable[[int, int], None]:
+    """Called with (done, total) recordings while a store is built: a bar on a terminal, else a line every ten seconds."""
+    out = console()
+    last = [0.0 if out.is_terminal else time.monotonic()]
+
+    def show(done: int, total: int) -> None:
+        now = time.monotonic()
+        if out.is_terminal:
+            if now - last[0] > 0.1 or done == total:
+                last[0] = now
+                filled = "━" * (40 * done // max(total, 1))
+                end = "\n" if done == total else "\r"
+                out.file.write(f"\rpreparing the store {filled:<40} {done} of {total} recordings{end}")
+                out.file.flush()
+        elif now - last[0] > 10:
+            last[0] = now
+            out.print(f"preparing the store: {done} of {total} recordings")
+
+    return show
+
+
+def grid(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """The jobs of a grid: what was chosen, and the metrics of the test set."""
+    from rich.table import Table
+
+    if not rows:
+        return
+    names = [n for n in ("test/macro_f1", "test/balanced_accuracy", "test/macro_auroc") if any(n in m for _, m in rows)]
+    table = Table("job", *(n.removeprefix("test/") for n in names), title="grid", title_justify="left")
+    for words, metrics in rows:
+        table.add_row(words, *(f"{metrics[n]:.4f}" if metrics.get(n) is not None else "–" for n in names))
+    console().print(table)
