@@ -1,0 +1,130 @@
+"""The contract of a split: recordings and windows to training, validation and test."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phmbench.types import LEVELS, Assignment, Windows
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+COLUMN = {"recording": "recording", "unit": "unit", "condition": "condition", "rig": "rig"}  # of each level
+
+
+def example_table() -> pd.DataFrame:
+    """Give a table on which every split is possible, as a store has it: two rigs, three classes, four units of each on
+    each rig, three conditions; 72 recordings of 8192 samples."""
+    import pandas as pd
+
+    grid = itertools.product(("alpha", "beta"), ("inner", "normal", "outer"), range(4), (600.0, 900.0, 1200.0))
+    rows = [
+        {
+            "dataset": rig,
+            "rig": rig,
+            "recording": f"{rig}/{fault}-{unit}-{speed:.0f}",
+            "unit": f"{rig}/{fault}-{unit}",
+            "condition": f"{speed:.0f} rpm",
+            "fault_type": fault,
+            "fault_severity_level": float(unit),
+            "label": fault,
+            "speed_rpm": speed,
+            "load": speed / 600,
+            "rate_hz": 12_000.0,
+            "length": 8192,
+            "content": f"{rig}{fault}{unit}{speed}",
+        }
+        for rig, fault, unit, speed in grid
+    ]
+    return pd.DataFrame(rows).assign(offset=np.arange(len(rows)) * 8192)
+
+
+def check_split(split: Any, *, table: pd.DataFrame | None = None, window: int = 1024) -> None:
+    """Check a split against the contract.
+
+    Checked: fields and their types; sets are sorted, disjoint, not empty, and hold only windows of `classes`; training
+    has every class; test shares no samples with training and validation (unless the split says that it leaks), and no
+    group at its level or below; domains; the same call gives the same split; and each of its folds names a target.
+
+    Args:
+        split: an object with `level`, `__call__(table, windows, window)` and `targets(table)`.
+        table: recordings as a store has them, with `label`; None: `example_table()`.
+        window: samples of a window, one after the other without overlap.
+
+    Raises:
+        AssertionError: says which part of the contract does not hold, and what is expected.
+    """
+    name = type(split).__name__
+    table = example_table() if table is None else table
+    windows = _windows(table["length"].to_numpy(), window)
+    assert split.level in LEVELS, f"{name}: level is {split.level!r}; expected one of {', '.join(LEVELS)}"
+    given = split(table, windows, window)
+    assert isinstance(given, Assignment), f"{name}: gave {type(given).__name__}; expected phmbench.types.Assignment"
+    _check_sets(name, given, table, windows)
+    if not given.leaky:
+        _check_separation(name, given, table, windows)
+    again = split(table, windows, window)
+    for field in ("train", "val", "test", "domain"):
+        same = np.array_equal(getattr(given, field), getattr(again, field))
+        assert same, f"{name}: {field} differs from call to call; expected the same; draw from a generator with a seed"
+    targets = split.targets(table)
+    assert isinstance(targets, dict), f"{name}: targets gave {type(targets).__name__}; expected fold name → target"
+    for fold, target in targets.items():
+        assert isinstance(fold, str), f"{name}: fold {fold!r} is no text; expected a name"
+        assert isinstance(target, list), f"{name}: the target of fold {fold} is {target!r}; expected a list of values"
+
+
+def _windows(lengths: NDArray[np.int64], window: int) -> Windows:
+    counts = lengths // window
+    recording = np.repeat(np.arange(len(lengths)), counts)
+    first = np.repeat(np.cumsum(counts) - counts, counts)
+    return Windows(recording, (np.arange(counts.sum()) - first) * window)
+
+
+def _check_sets(name: str, given: Assignment, table: pd.DataFrame, windows: Windows) -> None:
+    label = table["label"].to_numpy(dtype=object)[windows.recording]  # (N,)
+    assert list(given.classes) == sorted(given.classes), f"{name}: classes {given.classes}; expected them sorted"
+    seen = np.zeros(len(label), dtype=int)
+    for field in ("train", "val", "test"):
+        rows = getattr(given, field)
+        assert rows.dtype.kind == "i", f"{name}: {field} is {rows.dtype}; expected rows of the window index"
+        assert len(rows), f"{name}: {field} is empty; expected windows; raise DataError where that is impossible"
+        assert (np.diff(rows) > 0).all(), f"{name}: {field} is not sorted or holds a window twice"
+        assert rows[0] >= 0, f"{name}: {field} holds row {rows[0]}; expected rows of the window index"
+        assert rows[-1] < len(label), f"{name}: {field} holds row {rows[-1]}; expected rows below {len(label)}"
+        seen[rows] += 1
+        other = set(label[rows]) - set(given.classes)
+        assert not other, f"{name}: {field} holds windows of {sorted(map(str, other))}; expected {given.classes} alone"
+    assert (seen <= 1).all(), f"{name}: {int((seen > 1).sum())} windows are in two sets; expected each in one at most"
+    absent = set(given.classes) - set(label[given.train])
+    assert not absent, f"{name}: training has no window of {sorted(absent)}; expected all classes; raise DataError"
+    assert given.level in LEVELS, f"{name}: level is {given.level!r}; expected one of {', '.join(LEVELS)}"
+    assert given.validation_level in LEVELS, f"{name}: validation_level is {given.validation_level!r}; expected a level"
+    _check_domains(name, given, len(label))
+
+
+def _check_domains(name: str, given: Assignment, count: int) -> None:
+    assert given.domain.shape == (count,), f"{name}: domain has the shape {given.domain.shape}; expected ({count},)"
+    used = given.domain[np.concatenate([given.train, given.val])]
+    assert len(given.domains), f"{name}: there is no source domain; expected one name at least"
+    assert used.min() >= 0, f"{name}: a window of training or validation has no domain; expected an index into domains"
+    assert used.max() < len(given.domains), f"{name}: domain {used.max()} has no name; got {given.domains}"
+    rest = np.setdiff1d(np.arange(count), np.concatenate([given.train, given.val]))
+    assert (given.domain[rest] == -1).all(), (
+        f"{name}: windows outside of training and validation have a domain; expected −1"
+    )
+
+
+def _check_separation(name: str, given: Assignment, table: pd.DataFrame, windows: Windows) -> None:
+    training = np.concatenate([given.train, given.val])
+    for level in LEVELS[1 : LEVELS.index(given.level) + 1]:
+        group = table[COLUMN[level]].to_numpy(dtype=object)[windows.recording]
+        shared = sorted(map(str, set(group[training]) & set(group[given.test])))
+        assert not shared, (
+            f"{name}: says that it separates each {given.level}, but {level} {shared[0]!r} is on both sides; "
+            "expected none; separate it, or name the level that holds"
+        )
