@@ -57,7 +57,7 @@ def encode(
     """The file's content; arguments as in `Predictions`.
 
     Raises:
-        RecordError: lengths do not agree, or an index lies outside of its names.
+        RecordError: lengths do not agree, an index lies outside of its names, or an example is no window.
     """
     import h5py
     import numpy as np
@@ -125,6 +125,11 @@ def _require_fit(arrays: dict[str, Any], *, n_names: int, n_classes: int) -> Non
 def _write_example(group: Any, name: str, example: Example) -> None:
     import numpy as np
 
+    if not example.rate_hz > 0 or np.ndim(example.signal) != 2:
+        raise RecordError(
+            f"example {example.label}: no window; got shape {np.shape(example.signal)} at {example.rate_hz} Hz; "
+            "expected (channel, time) at a known rate; take it from the store"
+        )
     one = group.create_dataset(name, data=np.asarray(example.signal, dtype=np.float32), compression="gzip")
     one.attrs.update(
         label=example.label, recording=example.recording, start=int(example.start), rate_hz=float(example.rate_hz),

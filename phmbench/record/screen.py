@@ -12,6 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -51,35 +52,26 @@ def summary(
         path: of the record.
         file: where to write; default: standard output.
     """
-    out = console(file)
-    out.print()
-    out.print(_choices_table(choices, data=data, path=path))
-    out.print()
-    out.print(_sets_table(split, classes=data["classes"]))
-    for line in _split_lines(split):
-        out.print(line)
-    out.print()
+    shown = [_sentence(choices), _labelled("rigs", Text(", ".join(data["rigs"]))), _place(path), "", _separates(split)]
+    _show([*shown, *_marks(split, notes=True), "", _sets_table(split, classes=data["classes"]), ""], file)
 
 
 def results(result: Mapping[str, Any], *, path: str | Path, file: IO[str] | None = None) -> None:
     """Show a result as metrics.json holds it, with what the audit found and where the record lies."""
-    out = console(file)
-    out.print()
-    out.print(_metrics_table(result))
+    over = words.over(result)
+    heading = f"Results, mean over {over} ± standard deviation over {result['std_over']}" if over else "Results"
+    shown: list[Any] = ["", Text(heading, style="bold"), _metrics_table(result), ""]
     if result["folds"]:
-        out.print(_folds_table(result["folds"]))
+        shown += [_folds_table(result["folds"]), ""]
     else:
-        for heading, prefix, suffix in (("class", "test/f1/", ""), ("rig", "test/rig/", "/macro_f1")):
+        for name, prefix, suffix in (("class", "test/f1/", ""), ("rig", "test/rig/", "/macro_f1")):
             groups = words.grouped(result["metrics"], prefix, suffix)
-            if groups:
-                out.print(_groups_table(result, heading, groups))
-    for line in _audit_lines(result["split"]):
-        out.print(line)
-    seconds = result["seconds"]
-    times = " · ".join(f"{key.replace('_', '-')} {words.duration(value)}" for key, value in seconds.items())
-    out.print(Text("time    ", style="bold").append(times, style="not bold"))
-    out.print(Text("record  ", style="bold").append(shown_path(path), style="not bold cyan"), overflow="fold")
-    out.print()
+            if len(groups) > 1:  # of a single rig it is what stands above
+                shown += [_groups_table(result, name, groups), ""]
+    audit = f"train+val and test share: {words.audit(result['split'])}"
+    times = " · ".join(f"{key.replace('_', '-')} {words.duration(value)}" for key, value in result["seconds"].items())
+    shown += [_labelled("audit", Text(audit)), *_marks(result["split"], notes=False), _labelled("time", Text(times))]
+    _show([*shown, _place(path), ""], file)
 
 
 def shown_path(path: str | Path) -> str:
@@ -91,26 +83,62 @@ def shown_path(path: str | Path) -> str:
         return str(path)
 
 
-def _choices_table(choices: Choices, *, data: Mapping[str, Any], path: str | Path) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
+def _show(parts: Sequence[Any], file: IO[str] | None) -> None:
+    """Print all at once, without blanks at the ends of lines."""
+    out = console(file)
+    with out.capture() as captured:
+        for part in parts:
+            out.print(part)
+    out.file.write("\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n")
+    out.file.flush()
+
+
+def _labelled(label: str, text: Text, *, style: str = "") -> Table:
+    """One line of `label text`; what is longer goes on below the text."""
+    line = Table.grid(padding=(0, 2, 0, 0))
+    line.add_column(style="bold", width=8)
+    line.add_column(style=style, overflow="fold")
+    line.add_row(label, text)
+    return line
+
+
+def _place(path: str | Path) -> Table:
+    return _labelled("record", Text(shown_path(path)), style="cyan")
+
+
+def _sentence(choices: Choices) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="bold", width=8)
     table.add_column(style="green", overflow="fold")
     table.add_column(style="dim", overflow="fold")
     for group, choice in choices.items():
         option, title = (choice, "") if isinstance(choice, str) else choice
         table.add_row(Text(group), Text(option), Text(title))
-    table.add_row("rigs", Text(", ".join(data["rigs"])))
-    rest = Table.grid()
-    rest.add_row(table)
-    place = Text("record  ", style="bold").append(shown_path(path), style="not bold cyan")
-    place.overflow = "fold"
-    rest.add_row(place)
-    return rest
+    return table
 
 
-def _table(title: str, columns: Sequence[str]) -> Table:
-    """Left column for names, the others for numbers; rules alone, which stay readable as plain text."""
-    table = Table(box=None, padding=(0, 2, 0, 0), title=title or None, title_justify="left", title_style="bold")
+def _separates(split: Mapping[str, Any]) -> Table:
+    text = Text(split["name"], style="green")
+    if split.get("target"):
+        text.append(f", target {', '.join(split['target'])}", style="default")
+    text.append(f": {words.SEPARATES[split['level']]}", style="default")
+    below = split.get("validation_level")
+    if below and below != split["level"]:
+        text.append(f"; validation is separated by {below}", style="default")
+    return _labelled("split", text)
+
+
+def _marks(split: Mapping[str, Any], *, notes: bool) -> list[Table]:
+    """What a reader must not overlook."""
+    marks = [("leaky", words.LEAKY, "bold red")] if split.get("leaky") else []
+    marks += [("weak", words.WEAK, "yellow")] if split["weak"] else []
+    marks += [("note", note, "yellow") for note in split.get("notes") or ()] if notes else []
+    return [_labelled(label, Text(text.removeprefix(f"{label}: ")), style=style) for label, text, style in marks]
+
+
+def _table(columns: Sequence[str]) -> Table:
+    """Left column for names, the others for numbers; one rule, which stays readable as plain text."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
     table.add_column(columns[0], overflow="fold")
     for name in columns[1:]:
         table.add_column(name, justify="right")
@@ -118,80 +146,54 @@ def _table(title: str, columns: Sequence[str]) -> Table:
 
 
 def _sets_table(split: Mapping[str, Any], *, classes: Sequence[str]) -> Table:
-    """Classes × sets: windows, and of how many recordings and units."""
-    table = _table("", ["class", *words.SETS.values()])
-    for name in classes:
-        cells = [((split[s] or {}).get("classes") or {}).get(name) for s in words.SETS]
-        if any(cells):
-            table.add_row(Text(name), *map(_counts, cells))
-    table.add_row(Text("all", style="bold"), *[_counts(split[s]) for s in words.SETS], style="bold")
+    """Classes × sets: windows, and of how many recordings and units, of each class where that was counted."""
+    of_class = {name: [((split[s] or {}).get("classes") or {}).get(name) for s in words.SETS] for name in classes}
+    shown = {name: cells for name, cells in of_class.items() if any(cells)}
+    detailed = any(isinstance(cell, Mapping) for cells in shown.values() for cell in cells)
+    below = "\nwindows · rec. · units" if detailed else ""
+    table = _table(["windows" if not detailed else "class", *(name + below for name in words.SETS.values())])
+    for i, (name, cells) in enumerate(shown.items()):
+        table.add_row(Text(name), *map(_counts, cells), end_section=i == len(shown) - 1)
+    sets = [split[s] or {} for s in words.SETS]
+    if detailed:
+        table.add_row("all", *map(_counts, sets), style="bold")
+        return table
+    for key, label in (("windows", "all"), ("recordings", "recordings"), ("units", "units")):
+        table.add_row(label, *(words.count(one.get(key)) for one in sets), style="bold" if key == "windows" else "")
     return table
 
 
-def _counts(counts: Mapping[str, Any] | int | None) -> Text:
-    if counts is None:
-        return Text("–", style="dim")
+def _counts(counts: Mapping[str, Any] | int | None) -> str:
+    """`3 120 · 10 · 2`: windows, recordings, units."""
+    if not counts:
+        return "–"
     if isinstance(counts, int):
-        return Text(f"{words.count(counts)} windows")
-    parts = [
-        f"{words.count(counts[key])} {short}"
-        for key, short in (("windows", "win"), ("recordings", "rec"), ("units", "units"))
-        if key in counts
-    ]
-    return Text(" · ".join(parts))
-
-
-def _split_lines(split: Mapping[str, Any]) -> list[Text]:
-    line = Text("split   ", style="bold").append(split["name"], style="not bold green")
-    if split.get("target"):
-        line.append(f", target {', '.join(split['target'])}", style="not bold")
-    line.append(f": {words.SEPARATES[split['level']]}", style="not bold")
-    lines = [line]
-    below = split.get("validation_level")
-    if below and below != split["level"]:
-        lines.append(Text(f"        validation is separated by {below}"))
-    if split.get("leaky"):
-        lines.append(Text(f"! {words.LEAKY}", style="bold red"))
-    if split["weak"]:
-        lines.append(Text(f"! {words.WEAK}", style="yellow"))
-    return lines + [Text(f"! {note}", style="yellow") for note in split.get("notes") or ()]
-
-
-def _audit_lines(split: Mapping[str, Any]) -> list[Text]:
-    line = Text("audit   ", style="bold")
-    line.append(f"shared between train+val and test: {words.audit(split)}", style="not bold")
-    lines = [line]
-    if split.get("leaky"):
-        lines.append(Text(f"! {words.LEAKY}", style="bold red"))
-    if split["weak"]:
-        lines.append(Text(f"! {words.WEAK}", style="yellow"))
-    return lines
+        return words.count(counts)
+    first, *rest = (words.count(counts[key]) for key in ("windows", "recordings", "units") if key in counts)
+    return " · ".join([first, *(part.rjust(4) for part in rest)])
 
 
 def _metrics_table(result: Mapping[str, Any]) -> Table:
     """Overall metrics of the test set, and beside them the validation's of the chosen checkpoint."""
-    over = words.over(result)
-    columns = ["metric", "test", "validation"]
-    table = _table(f"Results, mean ± standard deviation over {over}" if over else "Results", columns)
     names = dict.fromkeys(
         n.partition("/")[2] for stage in ("test", "val") for n in words.overall(result["metrics"], stage=stage)
     )
+    stages = [s for s in ("test", "val") if words.overall(result["metrics"], stage=s)]
+    table = _table(["metric", *(words.SETS[s] for s in stages)])
     for name in names:
-        cells = [_value(result, f"{stage}/{name}") for stage in ("test", "val")]
-        style = "bold green" if name == "macro_f1" else ""
-        table.add_row(Text(words.title(f"test/{name}")), *cells, style=style)
+        cells = [_value(result, f"{stage}/{name}") for stage in stages]
+        table.add_row(Text(words.title(f"test/{name}")), *cells, style="bold green" if name == "macro_f1" else "")
     return table
 
 
-def _value(result: Mapping[str, Any], name: str) -> Text:
+def _value(result: Mapping[str, Any], name: str) -> str:
     if name not in result["metrics"]:
-        return Text("")
-    return Text(words.number(result["metrics"][name]) + words.spread(result, name))
+        return ""
+    return words.number(result["metrics"][name]) + words.spread(result, name)
 
 
 def _groups_table(result: Mapping[str, Any], heading: str, groups: Mapping[str, str]) -> Table:
-    kind = "F1" if heading == "class" else "macro F1"
-    table = _table("", [heading, f"test {kind}"])
+    table = _table([heading, "test F1" if heading == "class" else "test macro F1"])
     for name, metric in groups.items():
         table.add_row(Text(name), _value(result, metric))
     return table
@@ -199,9 +201,9 @@ def _groups_table(result: Mapping[str, Any], heading: str, groups: Mapping[str, 
 
 def _folds_table(folds: Sequence[Mapping[str, Any]]) -> Table:
     names = list(dict.fromkeys(n for fold in folds for n in words.overall(fold["metrics"], stage="test")))[:4]
-    table = _table("", ["target", *map(words.title, names), "test windows"])
+    table = _table(["target", *map(words.title, names), "windows"])
     for fold in folds:
-        weak = " (weak)" if fold["split"]["weak"] else ""
+        mark = " (weak)" if fold["split"]["weak"] else ""
         windows = (fold["split"]["test"] or {}).get("windows")
-        table.add_row(Text(fold["target"] + weak), *[_value(fold, n) for n in names], words.count(windows))
+        table.add_row(Text(fold["target"] + mark), *[_value(fold, n) for n in names], words.count(windows))
     return table

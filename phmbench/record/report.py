@@ -1,0 +1,256 @@
+"""report.html: a record on one page that works offline, on a phone, in the dark and in print."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from phmbench.record import atomic, words
+from phmbench.record.contents import children
+from phmbench.record.state import CONFIG, METRICS, read_metrics, read_status, state
+
+LARGEST_SVG = 250_000  # bytes; a larger drawing is shown as PNG, so that the page stays below 3 MB
+FIGURES = ("confusion", "spread", "curves", "windows")
+
+
+def write_report(path: str | Path, *, outcome: Mapping[str, Any] | None = None) -> Path:
+    """Write report.html from what the record holds; `figures.draw` comes first.
+
+    Args:
+        path: the run directory.
+        outcome: the result, while metrics.json is not yet written.
+
+    Raises:
+        RecordError: the run has no result, or the page cannot be written.
+    """
+    path = Path(path).resolve()
+    result = dict(read_metrics(path) if outcome is None else outcome)
+    sections = [
+        _head(path, result),
+        _choices(result),
+        _results(result),
+        _split(result["split"], result["data"]),
+        _children(path),
+        _figures(path, result),
+        _repeat(path, result),
+    ]
+    file = path / "report.html"
+    atomic.write_text(file, _page(_title(result), "\n".join(s for s in sections if s)))
+    return file
+
+
+def _page(title: str, body: str) -> str:
+    css = resources.files("phmbench.record").joinpath("page.css").read_text("utf-8")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _title(result: Mapping[str, Any]) -> str:
+    choices = result.get("choices") or {}
+    sentence = " · ".join(str(v) for v in choices.values() if v)
+    return sentence or f"{result['model']['name']} on {', '.join(result['data']['rigs'])}"
+
+
+def _head(path: Path, result: Mapping[str, Any]) -> str:
+    """Title, the one number, what must not be overlooked."""
+    names = words.overall(result["metrics"], stage="test")
+    parts = [f"<h1>{escape(_title(result))}</h1>"]
+    status = read_status(path)
+    parts.append(f'<p class="faint">{escape(path.name)} · begun {escape(str(status.get("started") or "?"))}</p>')
+    if names:
+        over = f" over {words.over(result)}" if words.over(result) else ""
+        value = words.number(result["metrics"][names[0]]) + words.spread(result, names[0])
+        parts.append(
+            f'<p><span class="number">{escape(value)}</span> {escape(words.title(names[0]))}, test set{over}</p>'
+        )
+    return "\n".join([*parts, *_marks(result["split"])])
+
+
+def _choices(result: Mapping[str, Any]) -> str:
+    """The sentence: group and option."""
+    choices = {group: option for group, option in (result.get("choices") or {}).items() if option}
+    return f"<h2>Choices</h2>\n{_facts(choices)}" if choices else ""
+
+
+def _marks(split: Mapping[str, Any]) -> list[str]:
+    marks = [words.LEAKY] if split.get("leaky") else []
+    marks += [words.WEAK] if split["weak"] else []
+    return [f'<p class="mark">{escape(text)}</p>' for text in (*marks, *(split.get("notes") or ()))]
+
+
+def _results(result: Mapping[str, Any]) -> str:
+    over = (
+        f"mean over {words.over(result)} ± standard deviation over {result['std_over']}" if words.over(result) else ""
+    )
+    stages = [s for s in ("test", "val") if words.overall(result["metrics"], stage=s)]
+    names = dict.fromkeys(n.partition("/")[2] for s in stages for n in words.overall(result["metrics"], stage=s))
+    rows = [[words.title(f"test/{n}"), *(_value(result, f"{s}/{n}") for s in stages)] for n in names]
+    parts = [
+        "<h2>Results</h2>",
+        _table(["metric", *(words.SETS[s] for s in stages)], rows, caption=over, main="macro F1"),
+    ]
+    for heading, prefix, suffix, kind in (
+        ("class", "test/f1/", "", "F1"),
+        ("rig", "test/rig/", "/macro_f1", "macro F1"),
+    ):
+        groups = words.grouped(result["metrics"], prefix, suffix)
+        if len(groups) > 1:  # of a single rig it is what stands above
+            rows = [[name, _value(result, metric)] for name, metric in groups.items()]
+            parts.append(_table([heading, f"test {kind}"], rows))
+    if result["folds"]:
+        parts.append(_folds(result["folds"]))
+    chosen = f"Checkpoint chosen by {result['monitor']}" if result["monitor"] else "No checkpoint was chosen"
+    parts.append(f'<p class="faint">{escape(chosen)}; selection: {escape(str(result["selection"]))}.</p>')
+    return "\n".join(parts)
+
+
+def _folds(folds: Sequence[Mapping[str, Any]]) -> str:
+    names = list(dict.fromkeys(n for fold in folds for n in words.overall(fold["metrics"], stage="test")))[:4]
+    rows = []
+    for fold in folds:
+        mark = " (weak)" if fold["split"]["weak"] else ""
+        windows = words.count((fold["split"]["test"] or {}).get("windows"))
+        rows.append([fold["target"] + mark, *(_value(fold, n) for n in names), windows, _shared(fold["split"])])
+    head = ["target", *map(words.title, names), "test windows", "units shared with train+val"]
+    return _table(head, rows, caption="each held out once")
+
+
+def _shared(split: Mapping[str, Any]) -> str:
+    return words.count(split["shared"].get("units"))
+
+
+def _split(split: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """What the split separates, what the audit found, and the sets by class."""
+    target = f", target {', '.join(split['target'])}" if split.get("target") else ""
+    below = split.get("validation_level")
+    facts = {
+        "split": f"{split['name']}{target}",
+        "separates": words.SEPARATES[split["level"]],
+        "validation": f"separated by {below}" if below else "none",
+        "shared": f"between train+val and test: {words.audit(split)}",
+        "rigs": ", ".join(data["rigs"]),
+    }
+    parts = ["<h2>What is separate, and what is shared</h2>", _facts(facts)]
+    counted = {s: split[s] for s in words.SETS if split[s]}
+    if counted:
+        rows = [
+            [name, *(_windows((c.get("classes") or {}).get(name)) for c in counted.values())]
+            for name in data["classes"]
+        ]
+        rows = [row for row in rows if any(cell != "–" for cell in row[1:])]
+        for key, label in (("windows", "all"), ("recordings", "recordings"), ("units", "units")):
+            rows.append([label, *(words.count(c.get(key)) for c in counted.values())])
+        parts.append(_table(["windows", *(words.SETS[s] for s in counted)], rows, main="all"))
+    sources = split.get("class_sources") or {}
+    if sources:
+        rows = [[name, ", ".join(where)] for name, where in sources.items()]
+        parts.append(_table(["class", "in training from"], rows))
+    return "\n".join(parts)
+
+
+def _windows(counts: Mapping[str, Any] | int | None) -> str:
+    if counts is None:
+        return "–"
+    return words.count(counts if isinstance(counts, int) else counts["windows"])
+
+
+def _children(path: Path) -> str:
+    """Folds and seeds inside this record, with their state and main metric."""
+    rows = []
+    for child in children(path):
+        what = state(child)
+        value = "–"
+        if what == "done":
+            inner = read_metrics(child)
+            names = words.overall(inner["metrics"], stage="test")
+            value = f"{words.title(names[0])} {_value(inner, names[0])}" if names else "–"
+        page = child / "report.html"
+        file = page if page.exists() else child / (METRICS if what == "done" else CONFIG)
+        link = f'<a href="{escape(file.relative_to(path).as_posix(), quote=True)}">{escape(child.name)}</a>'
+        rows.append([_Html(link), what, value])
+    return f"<h2>Runs inside this one</h2>\n{_table(['run', 'state', 'result'], rows)}" if rows else ""
+
+
+def _figures(path: Path, result: Mapping[str, Any]) -> str:
+    shown = [_figure(path / "figures", name) for name in FIGURES]
+    shown = [one for one in shown if one]
+    return "\n".join(["<h2>Figures</h2>", *shown]) if shown else ""
+
+
+def _figure(folder: Path, name: str) -> str:
+    """A figure inside the page: as a drawing, or as pixels where the drawing is large; the text alternative from the SVG."""
+    svg, png = folder / f"{name}.svg", folder / f"{name}.png"
+    if not svg.exists() or not png.exists():
+        return ""
+    alt = _alternative(svg)
+    file, kind = (svg, "svg+xml") if svg.stat().st_size <= LARGEST_SVG else (png, "png")
+    content = base64.b64encode(file.read_bytes()).decode("ascii")
+    numbers = f'<a href="figures/{name}.csv">numbers</a>'
+    return (
+        f'<figure class="{name}"><img alt="{escape(alt, quote=True)}" src="data:image/{kind};base64,{content}">'
+        f"<figcaption>{escape(alt)} ({numbers})</figcaption></figure>"
+    )
+
+
+def _alternative(svg: Path) -> str:
+    """The text that says what a drawing shows: `style.save` put it into the drawing's metadata."""
+    description = "{http://purl.org/dc/elements/1.1/}description"
+    return ET.parse(svg).getroot().findtext(f".//{description}") or svg.stem
+
+
+def _repeat(path: Path, result: Mapping[str, Any]) -> str:
+    """How to run it again: command, configuration, environment, versions."""
+    model, data = result["model"], result["data"]
+    sources = data["source"] if isinstance(data["source"], str) else ", ".join(data["source"])
+    facts = {
+        "model": f"{model['name']}, {words.count(model['parameters'])} parameters",
+        "data": f"{sources}; store {data['hash'] or '?'}",
+        "seed": "several" if result.get("seed") is None else str(result["seed"]),
+        "time": ", ".join(f"{k.replace('_', '-')} {words.duration(v)}" for k, v in result["seconds"].items()),
+        "commit": result["commit"] or "none",
+        "versions": ", ".join(f"{name} {version}" for name, version in result["versions"].items() if version),
+    }
+    parts = ["<h2>Repeat this run</h2>", f"<pre><code>phmbench rerun {escape(shlex.quote(str(path)))}</code></pre>"]
+    parts.append(_facts(facts))
+    for name, title in ((CONFIG, "Configuration, defaults filled in"), ("environment.txt", "Environment")):
+        if (path / name).exists():
+            text = escape((path / name).read_text("utf-8"))
+            parts.append(f"<details><summary>{title}</summary><pre><code>{text}</code></pre></details>")
+    return "\n".join(parts)
+
+
+class _Html(str):
+    """Text that is HTML already."""
+
+
+def _value(result: Mapping[str, Any], name: str) -> str:
+    return words.number(result["metrics"][name]) + words.spread(result, name) if name in result["metrics"] else ""
+
+
+def _cell(tag: str, value: str) -> str:
+    return f"<{tag}>{value if isinstance(value, _Html) else escape(value)}</{tag}>"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", main: str = "") -> str:
+    """A table that scrolls sideways where the screen is too narrow; the row `main` is bold."""
+    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    body = "\n".join(
+        f"<tr{' class=main' if row[0] == main else ''}>{''.join(_cell('td', value) for value in row)}</tr>"
+        for row in rows
+    )
+    said = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f'<div class="wide"><table>{said}<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
+
+
+def _facts(facts: Mapping[str, str]) -> str:
+    rows = "\n".join(f'<tr><th scope="row">{escape(k)}</th><td>{escape(v)}</td></tr>' for k, v in facts.items())
+    return f'<table class="facts"><tbody>\n{rows}\n</tbody></table>'
