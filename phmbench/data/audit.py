@@ -226,7 +226,8 @@ def _findings(
     findings = []
     for name, count in found.items():
         if count is None:
-            findings.append(f"whether training and test share {name} is not known")
+            what = "copies of the same recording" if name == "copies" else name
+            findings.append(f"whether training and test share {what} is not known")
         elif count:
             findings.append(f"training and test share {counted(count, name.removesuffix('s'))}")
     if within is not None and len(within):

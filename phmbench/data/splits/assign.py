@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from phmbench.data.splits.blocks import blocks
-from phmbench.data.splits.columns import Mask, Rows, Texts, among, counted, in_order, known, texts
+from phmbench.data.splits.columns import Mask, Rows, Texts, among, counted, in_order, known, listed, texts
 from phmbench.data.splits.draw import SplitError, draw
 from phmbench.data.splits.levels import separated
 from phmbench.types import LEVELS, Assignment, Windows
@@ -57,7 +57,15 @@ def rigs(table: pd.DataFrame) -> Texts:
 
 
 def validation(
-    sides: Sides, level: str, table: pd.DataFrame, label: Texts, windows: Windows, window: int, val: float, seed: int
+    sides: Sides,
+    *,
+    level: str,
+    table: pd.DataFrame,
+    label: Texts,
+    windows: Windows,
+    window: int,
+    val: float,
+    seed: int,
 ) -> Cut:
     """Cut validation from the training side at the level of the test set, or the next lower one that is possible.
 
@@ -71,11 +79,14 @@ def validation(
     at = np.flatnonzero(sides.train)
     for noun in ("unit", "recording"):
         group = texts(table, noun)[at]
-        if LEVELS.index(noun) > LEVELS.index(level) or any(value is None for value in group):
+        if LEVELS.index(noun) > LEVELS.index(level):
+            continue
+        if any(value is None for value in group):
+            tried.append(f"not of every recording the {noun} is known")
             continue
         for keep in (sides.domain[at], np.full(len(at), "")):  # no domain may be in validation alone, if it can be had
             try:
-                chosen = draw(group, label[at], keep, val, generator(seed, VALIDATION), noun)
+                chosen = draw(group, label[at], keep, share=val, rng=generator(seed, VALIDATION), noun=noun)
             except SplitError as error:
                 reason = str(error)
                 continue
@@ -107,7 +118,7 @@ def divide(
     """
     measured = separated(table, sides.train, sides.test)
     level = min(measured, sides.highest, key=LEVELS.index)
-    cut = validation(sides, level, table, label, windows, window, val, seed)
+    cut = validation(sides, level=level, table=table, label=label, windows=windows, window=window, val=val, seed=seed)
     return finish(
         cut,
         table=table,
@@ -215,15 +226,15 @@ def shared_classes(label: Texts, train: Mask, test: Mask) -> tuple[tuple[str, ..
     classes = tuple(in_order(source & target))
     if len(classes) < 2:
         raise SplitError(
-            f"target: it shares {counted(len(classes), 'class').replace('classs', 'classes')} with the training side; "
-            f"got {_listed(target)} in the target, {_listed(source)} in training; expected two shared classes or more; "
+            f"target: it shares {counted(len(classes), 'class')} with the training side; "
+            f"got {listed(target)} in the target, {listed(source)} in training; expected two shared classes or more; "
             "choose another target"
         )
     notes = []
     if target - source:
-        notes.append(f"dropped from the test set, because no source has them: {_listed(target - source)}")
+        notes.append(f"dropped from the test set, because no source has them: {listed(target - source)}")
     if source - target:
-        notes.append(f"dropped from training, because the target lacks them: {_listed(source - target)}")
+        notes.append(f"dropped from training, because the target lacks them: {listed(source - target)}")
     return classes, tuple(notes)
 
 
@@ -231,10 +242,6 @@ def restrict(sides: Sides, label: Texts) -> Sides:
     """The same sides without recordings of other classes than those of the label space."""
     allowed = among(label, sides.classes)
     return sides._replace(train=sides.train & allowed, test=sides.test & allowed)
-
-
-def _listed(classes: set[str]) -> str:
-    return ", ".join(in_order(classes)) or "none"
 
 
 def present(label: Texts) -> Mask:
@@ -245,4 +252,4 @@ def present(label: Texts) -> Mask:
 def without_windows(table: pd.DataFrame, label: Texts) -> tuple[str, ...]:
     """Note on classes that are recorded, but nowhere as long as one window."""
     lost = known(texts(table, "label")) - known(label)
-    return (f"dropped, because no recording of them is as long as one window: {_listed(lost)}",) if lost else ()
+    return (f"dropped, because no recording of them is as long as one window: {listed(lost)}",) if lost else ()

@@ -102,5 +102,13 @@ def known(values: Texts) -> set[str]:
 
 
 def counted(number: int, noun: str) -> str:
-    """ "one recording", "3 recordings": for messages."""
-    return f"{'one' if number == 1 else number} {noun}{'' if number == 1 else 's'}"
+    """ "one recording", "3 recordings", "no class": for messages."""
+    plural = noun + ("es" if noun.endswith("s") else "s")
+    return f"one {noun}" if number == 1 else f"{number} {plural}" if number else f"no {noun}"
+
+
+def listed(values: set[str] | frozenset[str]) -> str:
+    """Texts in order, with commas; the first twenty where there are more."""
+    ordered = in_order(values)
+    more = f", … ({len(ordered)} in all)" if len(ordered) > 20 else ""
+    return ", ".join(ordered[:20]) + more if ordered else "none"

@@ -52,7 +52,7 @@ def spread(stratum: Rows, rng: np.random.Generator) -> Rows:
     return order[np.argsort(key, kind="stable")]
 
 
-def draw(group: Texts, label: Texts, keep: Texts, share: float, rng: np.random.Generator, noun: str) -> Mask:
+def draw(group: Texts, label: Texts, keep: Texts, *, share: float, rng: np.random.Generator, noun: str) -> Mask:
     """Take a share of the groups of each class, at least one, and leave at least one of each class and domain.
 
     Args:

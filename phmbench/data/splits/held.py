@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from phmbench.data.splits.assign import Sides, present, restrict, shared_classes, without_windows
-from phmbench.data.splits.columns import Texts, among, counted, in_order, known, text, texts
+from phmbench.data.splits.columns import Texts, among, counted, in_order, known, listed, text, texts
 from phmbench.data.splits.draw import SplitError
 from phmbench.errors import ConfigError, DataError
 
@@ -41,7 +41,7 @@ def complete(values: Texts, label: Texts, table: pd.DataFrame, column: str) -> N
         names = ", ".join(str(name) for name in texts(table, "recording")[lacking][:3])
         raise SplitError(
             f"{column}: not known of {counted(int(lacking.sum()), 'recording')}; got missing values, first {names}; "
-            f'expected a value each; leave these recordings out with data.where="{column}.notna()"'
+            f'expected a value each; leave them out with data.where="{column} == {column}", true only where it is known'
         )
 
 
@@ -60,11 +60,11 @@ def hold(
     if strangers:
         raise DataError(
             f"target: {column} has no such value among the recordings with a label; got {', '.join(strangers)}; "
-            f"expected one of {', '.join(in_order(values_there))}"
+            f"expected one of {listed(values_there)}"
         )
     if values_there <= set(target):
         raise SplitError(
-            f"target: nothing is left to train on; got all values of {column}: {', '.join(in_order(values_there))}; "
+            f"target: nothing is left to train on; got all values of {column}: {listed(values_there)}; "
             "expected at least one that is not held out"
         )
     test = used & among(values, target)

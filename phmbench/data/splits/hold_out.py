@@ -9,7 +9,7 @@ import pandas as pd
 from annotated_types import Ge, Gt, Lt
 
 from phmbench.data.splits.assign import divide
-from phmbench.data.splits.columns import Texts, in_order, known, labels, resolve, texts
+from phmbench.data.splits.columns import Texts, known, labels, listed, resolve, texts
 from phmbench.data.splits.draw import SplitError
 from phmbench.data.splits.held import Value, as_texts, complete, hold, table_by_value
 from phmbench.data.splits.possible import explained
@@ -81,10 +81,10 @@ def highest(values: Texts, label: Texts, column: str) -> str:
     classes, by_value = known(label), table_by_value(values, label)
     whole = [value for value, there in by_value.items() if there == classes and _elsewhere(by_value, value)]
     if not whole:
-        listed = "; ".join(f"{value}: {', '.join(in_order(there))}" for value, there in list(by_value.items())[:12])
+        there_is = "; ".join(f"{value}: {listed(there)}" for value, there in list(by_value.items())[:12])
         raise SplitError(
-            f"target: no value of {column} can be held out with every class; got {listed}; expected a value with "
-            f"{', '.join(in_order(classes))} and others to train on; name one with task.split.target=[…], which keeps "
+            f"target: no value of {column} can be held out with every class; got {there_is}; expected a value with "
+            f"{listed(classes)} and others to train on; name one with task.split.target=[…], which keeps "
             "the classes that both sides have, or leave a class out with data.where"
         )
     return whole[-1]

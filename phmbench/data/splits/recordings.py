@@ -46,7 +46,12 @@ class Recordings:
         at = np.flatnonzero(used)
         try:
             drawn = draw(
-                texts(table, "recording")[at], label[at], rig[at], self.test, generator(self.seed, TEST), "recording"
+                texts(table, "recording")[at],
+                label[at],
+                rig[at],
+                share=self.test,
+                rng=generator(self.seed, TEST),
+                noun="recording",
             )
         except SplitError as error:
             raise SplitError(

@@ -72,7 +72,7 @@ class Units:
         used, rig = present(label), rigs(table)
         at = np.flatnonzero(used)
         try:
-            drawn = draw(unit[at], label[at], rig[at], self.test, generator(self.seed, TEST), "unit")
+            drawn = draw(unit[at], label[at], rig[at], share=self.test, rng=generator(self.seed, TEST), noun="unit")
         except SplitError as error:
             raise SplitError(
                 f"units: {error}; a split by units needs three (training, validation, test), "
