@@ -35,7 +35,7 @@ def test_yaml_gives_each_argument_once_and_nothing_else(file):
 
 
 def test_what_the_rigs_allow():
-    """No bearing of cwru has all classes; the healthy class of hit_sm has a severity of its own; mfpt has a unit a class."""
+    """No bearing of cwru has all classes; healthy hit_sm has a severity of its own; mfpt has a unit a class."""
     assert possible(cwru(), windows_of([7] * 60), WINDOW) == [
         "units", "severity", "hold_out", "load", "speed", "recordings", "time_blocks", "window_random",
     ]  # fmt: skip

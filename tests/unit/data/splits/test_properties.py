@@ -44,9 +44,8 @@ def test_a_clean_split_separates_what_it_says(drawn, option):
     table, windows = drawn
     try:
         split = options()[option](table, windows, WINDOW)
-    except DataError as error:
-        assert str(error)
-        return
+    except DataError:
+        return  # a table that does not allow the split; the messages have tests of their own
     sets = {"train": split.train, "val": split.val, "test": split.test}
     everything = np.concatenate(list(sets.values()))
     assert len(everything) == len(np.unique(everything))
@@ -74,12 +73,8 @@ def test_the_same_arguments_give_the_same_split(drawn, option):
         one, other = (options()[option](table, windows, WINDOW) for _ in range(2))
     except DataError:
         return
-    assert all(
-        np.array_equal(a, b)
-        for a, b in zip(
-            (one.train, one.val, one.test, one.domain), (other.train, other.val, other.test, other.domain), strict=True
-        )
-    )
+    for field in ("train", "val", "test", "domain"):
+        assert np.array_equal(getattr(one, field), getattr(other, field))
     assert one.notes == other.notes
     assert one.domains == other.domains
 
