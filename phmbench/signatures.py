@@ -267,7 +267,8 @@ def _through_super(base: Definition, init: syntax.Function, parameters: dict[str
         known = above in WITHOUT_PARAMETERS
         return parameters, None if known else base.module.name, None
     inherited, open_in, unread = _of_class(above)
-    fixed = {k.arg for k in call.keywords} | set(list(inherited)[: len(call.args)])
+    by_position = sum(not isinstance(arg, ast.Starred) for arg in call.args)
+    fixed = {k.arg for k in call.keywords} | set(list(inherited)[:by_position])
     merged = {**parameters, **{n: p for n, p in inherited.items() if n not in fixed and n not in parameters}}
     return merged, open_in or (base.module.name if unread else None), None
 

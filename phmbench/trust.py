@@ -83,7 +83,7 @@ LIBRARIES = (
 NEVER = frozenset({"hydra", "omegaconf", "pip", "setuptools", "pkg_resources", "numpy", "pandas", "scipy", "yaml"})
 """Packages that no `--trust` opens, besides the standard library and those of LIBRARIES and ours, which have their own
 rules: nearly all of them run what they are given."""
-_LIBRARY_PACKAGES = frozenset(kind.prefix.partition(".")[0] for kind in LIBRARIES)
+LIBRARY_PACKAGES = frozenset(kind.prefix.partition(".")[0] for kind in LIBRARIES)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+", re.ASCII)
 
 
@@ -115,16 +115,16 @@ def check_target(target: object, trusted: Sequence[str] = ()) -> str | None:
     top = target.partition(".")[0]
     if top in sys.stdlib_module_names or top in NEVER:
         return f"{target} is not trusted; no configuration may run '{top}', and --trust does not change that"
-    if top not in _LIBRARY_PACKAGES and top != OWN and not _starts(target, trusted):
+    if top not in LIBRARY_PACKAGES and top != OWN and not _starts(target, trusted):
         return f"{target} is not trusted; got the package '{top}'; if you wrote or checked it, add --trust {top}"
-    if top in _LIBRARY_PACKAGES and not _starts(target, [kind.prefix for kind in LIBRARIES]):
+    if top in LIBRARY_PACKAGES and not _starts(target, [kind.prefix for kind in LIBRARIES]):
         return _of_no_kind(target)  # before anything of a large package is parsed
     definition, reason = _follow(target)
     if definition is None:
         return reason
     if top == OWN:
         return _not_ours(target, definition)
-    return _not_needed(target, definition) if top in _LIBRARY_PACKAGES else None
+    return _not_needed(target, definition) if top in LIBRARY_PACKAGES else None
 
 
 def whitelist(config: object) -> list[str]:
@@ -167,7 +167,7 @@ def _follow(target: str) -> tuple[Definition | None, str]:
         what = "a module" if not rest else f"'{rest}', which is no single name in {module}"
         return None, f"{target} is not trusted; got {what}; expected a class or function that a module defines"
     top = module.partition(".")[0]
-    if top not in _LIBRARY_PACKAGES:
+    if top not in LIBRARY_PACKAGES:
         hidden = _hidden(target, module)
         if hidden:
             return None, hidden

@@ -12,7 +12,7 @@ from phmbench.check.values import Scope, accepts, is_node
 from phmbench.check.words import describe, show
 from phmbench.errors import ConfigError
 from phmbench.signatures import NOT_LITERAL, Parameter, Signature, signature_of
-from phmbench.trust import OWN, check_target
+from phmbench.trust import LIBRARY_PACKAGES, check_target
 
 CONVERSIONS = ("none", "partial", "object", "all")
 SWITCHES = ("_partial_", "_recursive_")
@@ -88,14 +88,14 @@ def _check_key(path: str, key: str, value: object, signature: Signature) -> list
         return check_value(where, value, signature.by_name[key], signature.name, library=_is_library(signature))
     if signature.unread is not None:
         return [unchecked(where, f"the source of {signature.unread}, a base of {signature.name}, cannot be read")]
-    if signature.open_in is not None and signature.open_in.partition(".")[0] != OWN:
+    if signature.open_in is not None and signature.open_in.partition(".")[0] in LIBRARY_PACKAGES:
         return [unchecked(where, f"{signature.name} takes any name (**kwargs in {signature.open_in})")]
     names = [n for n in signature.by_name if not is_fact(path, n) and n not in passed(path)]
     return [Finding(where, f"{signature.name} has no parameter '{key}'{near(key, names)}")]
 
 
 def _is_library(signature: Signature) -> bool:
-    return signature.definition.module.top != OWN
+    return signature.definition.module.top in LIBRARY_PACKAGES
 
 
 def _check_slot(where: str, value: object) -> list[Finding]:
@@ -192,7 +192,7 @@ def _expected(parameter: Parameter) -> str:
 
 
 def _open(path: str, signature: Signature) -> list[Finding]:
-    if signature.open_in is None or signature.open_in.partition(".")[0] != OWN:
+    if signature.open_in is None or signature.open_in.partition(".")[0] in LIBRARY_PACKAGES:
         return []
     what = f"{signature.name} takes **kwargs; expected each parameter by its name; write them out"
     return [Finding(f"{path}._target_", what)]
