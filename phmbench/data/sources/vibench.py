@@ -47,8 +47,8 @@ class Vibench:
     """Recordings of PHM-Vibench: a row of the metadata table, and the dataset of its Id in `NAME.h5`.
 
     Layout: columns Id, Dataset_id, Name, Description, TYPE, File, Label, Label_Description, Fault_level, RUL_label,
-    Domain_id, Domain_description, Sample_rate, Sample_lenth, Channel, Fault_Diagnosis, …; a dataset is (length, channel)
-    or (length, channel, 1). Every column is kept. `native_label` is Label_Description (else Label), `fault_type` what
+    Domain_id, Domain_description, Sample_rate, Sample_lenth, Channel, Fault_Diagnosis, …; a dataset is (length,
+    channel) or (length, channel, 1). Every column is kept. `native_label` is Label_Description (else Label), `fault_type` what
     FAULT_WORDS find in it, `condition` Domain_description (else Domain_id). Remaining life (RUL_label) has no stated
     unit, and gives no `rul_s`.
 
@@ -92,7 +92,7 @@ class Vibench:
             )
         pairs = [shapes[n][i] for n, i in zip(listed["Name"], listed["Id"], strict=True)]
         label = _labels(listed)
-        ours: dict[str, Any] = dict(
+        ours: dict[str, Any] = dict(  # noqa: C408 - columns, as assign takes them
             recording=listed["Name"] + "/" + listed["Id"],
             rig=listed["Name"],
             unit=self._units(listed),
