@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-COLUMN = {"recording": "recording", "unit": "unit", "condition": "condition", "rig": "rig"}  # of each level
-
 
 def example_table() -> pd.DataFrame:
     """Give a table on which every split is possible, as a store has it: two rigs, three classes, four units of each on
@@ -53,7 +51,7 @@ def check_split(split: Any, *, table: pd.DataFrame | None = None, window: int = 
     Args:
         split: an object with `level`, `__call__(table, windows, window)` and `targets(table)`.
         table: recordings as a store has them, with `label`; None: `example_table()`.
-        window: samples of a window, one after the other without overlap.
+        window: samples of a window; one begins every half window.
 
     Raises:
         AssertionError: says which part of the contract does not hold, and what is expected.
@@ -66,7 +64,7 @@ def check_split(split: Any, *, table: pd.DataFrame | None = None, window: int = 
     assert isinstance(given, Assignment), f"{name}: gave {type(given).__name__}; expected phmbench.types.Assignment"
     _check_sets(name, given, table, windows)
     if not given.leaky:
-        _check_separation(name, given, table, windows)
+        _check_separation(name, given, table, windows, window)
     again = split(table, windows, window)
     for field in ("train", "val", "test", "domain"):
         same = np.array_equal(getattr(given, field), getattr(again, field))
@@ -79,10 +77,12 @@ def check_split(split: Any, *, table: pd.DataFrame | None = None, window: int = 
 
 
 def _windows(lengths: NDArray[np.int64], window: int) -> Windows:
-    counts = lengths // window
+    """Windows that overlap by half, so that a split which cuts recordings has to leave a gap."""
+    hop = max(1, window // 2)
+    counts = np.maximum(0, (lengths - window) // hop + 1)
     recording = np.repeat(np.arange(len(lengths)), counts)
     first = np.repeat(np.cumsum(counts) - counts, counts)
-    return Windows(recording, (np.arange(counts.sum()) - first) * window)
+    return Windows(recording, (np.arange(counts.sum()) - first) * hop)
 
 
 def _check_sets(name: str, given: Assignment, table: pd.DataFrame, windows: Windows) -> None:
@@ -119,12 +119,45 @@ def _check_domains(name: str, given: Assignment, count: int) -> None:
     )
 
 
-def _check_separation(name: str, given: Assignment, table: pd.DataFrame, windows: Windows) -> None:
+def _check_separation(name: str, given: Assignment, table: pd.DataFrame, windows: Windows, window: int) -> None:
     training = np.concatenate([given.train, given.val])
+    _check_samples(name, "training or validation", training, "test", given.test, windows, window)
+    _check_samples(name, "training", given.train, "validation", given.val, windows, window)
     for level in LEVELS[1 : LEVELS.index(given.level) + 1]:
-        group = table[COLUMN[level]].to_numpy(dtype=object)[windows.recording]
-        shared = sorted(map(str, set(group[training]) & set(group[given.test])))
+        group = _groups(table, level)[windows.recording]  # (N,)
+        shared = sorted(map(str, (set(group[training]) & set(group[given.test])) - {None}))
         assert not shared, (
             f"{name}: says that it separates each {given.level}, but {level} {shared[0]!r} is on both sides; "
             "expected none; separate it, or name the level that holds"
         )
+
+
+def _groups(table: pd.DataFrame, level: str) -> NDArray[np.object_]:
+    """Name of each recording's group, (R,); None where it is not known."""
+    named = table[level].astype(object).where(table[level].notna(), None)
+    if level == "condition":  # 900 rpm on one rig is not 900 rpm on another
+        named = named.where(named.isna(), table["rig"].astype(str) + ", " + named.astype(str))
+    groups: NDArray[np.object_] = named.to_numpy(dtype=object)
+    return groups
+
+
+def _check_samples(
+    name: str,
+    one: str,
+    rows: NDArray[np.int64],
+    other: str,
+    others: NDArray[np.int64],
+    windows: Windows,
+    window: int,
+) -> None:
+    """No window of the one set begins less than a window before or after one of the other, in the same recording."""
+    stride = int(windows.start.max()) + 2 * window  # puts all recordings on one axis, out of each other's reach
+    at = windows.recording * stride + windows.start
+    line = np.sort(at[others])
+    place = np.searchsorted(line, at[rows])
+    before = at[rows] - line[np.maximum(place - 1, 0)]
+    after = line[np.minimum(place, len(line) - 1)] - at[rows]
+    shared = int(np.count_nonzero(np.minimum(np.abs(before), np.abs(after)) < window))
+    assert shared == 0, (
+        f"{name}: {shared} windows of {one} overlap windows of {other}; expected none; leave a gap of one window"
+    )

@@ -473,15 +473,15 @@ def keep(given, mask):
             "val holds row 1000000; expected rows",
         ),
         (lambda given, windows: given._replace(val=np.insert(given.val, 0, -1)), "val holds row -1; expected rows"),
-        (lambda given, windows: given._replace(val=given.test), "144 windows are in two sets"),
+        (lambda given, windows: given._replace(val=given.test), "270 windows are in two sets"),
         (lambda given, windows: given._replace(classes=("outer", "inner", "normal")), "expected them sorted"),
         (lambda given, windows: given._replace(classes=("inner", "normal")), r"train holds windows of \['outer'\]"),
         (lambda given, windows: keep(given, windows.start < 0), "train is empty"),
         (lambda given, windows: keep(given, windows.recording % 36 >= 12), r"training has no window of \['inner'\]"),
         (lambda given, windows: given._replace(level="bearing"), "level is 'bearing'; expected one of sample"),
         (lambda given, windows: given._replace(validation_level="x"), "validation_level is 'x'; expected a level"),
-        (lambda given, windows: given._replace(level="condition"), "condition '1200 rpm' is on both sides"),
-        (lambda given, windows: given._replace(domain=given.domain[1:]), r"domain has the shape \(575,\); expected"),
+        (lambda given, windows: given._replace(level="condition"), "condition 'alpha, 1200 rpm' is on both sides"),
+        (lambda given, windows: given._replace(domain=given.domain[1:]), r"domain has the shape \(1079,\); expected"),
         (
             lambda given, windows: given._replace(domain=given.domain * 0),
             "outside of training and validation have a dom",
@@ -514,6 +514,32 @@ def test_targets_are_lists_by_name():
         split.targets = lambda table, targets=targets: targets
         with pytest.raises(AssertionError, match=message):
             check_split(split)
+
+
+def test_windows_that_overlap_are_told():
+    """Of the first recording (15 windows, one every half window) the first seven train and the eighth is for the test:
+    one window of training reaches into it."""
+
+    def cut(given, windows):
+        domain = given.domain.copy()
+        domain[7:15] = -1
+        train, test = given.train[(given.train < 7) | (given.train > 14)], np.append(7, given.test)
+        return given._replace(train=train, test=test, domain=domain, level="sample")
+
+    with pytest.raises(
+        AssertionError, match="ByUnit: 1 windows of training or validation overlap windows of test; exp"
+    ):
+        check_split(ByUnit(cut))
+
+
+def test_validation_must_not_overlap_training():
+    def cut(given, windows):
+        return given._replace(train=np.setdiff1d(given.train, [7]), val=np.append(7, given.val))
+
+    with pytest.raises(
+        AssertionError, match="ByUnit: 2 windows of training overlap windows of validation; expected none"
+    ):
+        check_split(ByUnit(cut))
 
 
 def test_a_split_that_leaks_and_says_so_may_share_units():
