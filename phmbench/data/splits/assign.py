@@ -76,25 +76,16 @@ def validation(
     """
     test = rows_of(windows, sides.test)
     tried: list[str] = []
-    at = np.flatnonzero(sides.train)
     for noun in ("unit", "recording"):
-        group = texts(table, noun)[at]
         if LEVELS.index(noun) > LEVELS.index(level):
             continue
-        if any(value is None for value in group):
-            tried.append(f"not of every recording the {noun} is known")
+        try:
+            taken = _taken(sides, noun, table=table, label=label, val=val, seed=seed)
+        except SplitError as error:
+            tried.append(str(error))
             continue
-        for keep in (sides.domain[at], np.full(len(at), "")):  # no domain may be in validation alone, if it can be had
-            try:
-                chosen = draw(group, label[at], keep, share=val, rng=generator(seed, VALIDATION), noun=noun)
-            except SplitError as error:
-                reason = str(error)
-                continue
-            taken = np.zeros(len(table), dtype=bool)
-            taken[at[chosen]] = True
-            notes = tuple(f"validation is cut by {noun}: {reason} on the training side" for reason in tried)
-            return Cut(rows_of(windows, sides.train & ~taken), rows_of(windows, taken), test, noun, notes)
-        tried.append(reason)
+        notes = tuple(f"validation is cut by {noun}: {reason} on the training side" for reason in tried)
+        return Cut(rows_of(windows, sides.train & ~taken), rows_of(windows, taken), test, noun, notes)
     (train, part), short = blocks(windows, rows_of(windows, sides.train), window, [val])
     notes = tuple(f"validation is cut in time: {reason} on the training side" for reason in tried[-1:])
     missing = set(sides.classes) - known(label[windows.recording[part]])
@@ -106,6 +97,22 @@ def validation(
     if len(short):
         notes += (f"{counted(len(short), 'recording')} too short to be cut in time, kept in training",)
     return Cut(train, part, test, "sample", notes)
+
+
+def _taken(sides: Sides, noun: str, *, table: pd.DataFrame, label: Texts, val: float, seed: int) -> Mask:
+    """Recordings that validate, (R,), by unit or by recording; no domain is in validation alone if it can be had."""
+    at = np.flatnonzero(sides.train)
+    group = texts(table, noun)[at]
+    if any(value is None for value in group):
+        raise SplitError(f"the {noun} is not known of every recording")
+    taken = np.zeros(len(table), dtype=bool)
+    try:
+        drawn = draw(group, label[at], sides.domain[at], share=val, rng=generator(seed, VALIDATION), noun=noun)
+    except SplitError:
+        anywhere = np.full(len(at), "", dtype=object)
+        drawn = draw(group, label[at], anywhere, share=val, rng=generator(seed, VALIDATION), noun=noun)
+    taken[at[drawn]] = True
+    return taken
 
 
 def divide(

@@ -82,3 +82,12 @@ def test_all_rigs_as_target_leave_nothing():
 def test_the_same_condition_of_another_rig_is_another_condition():
     split = hold_out_rigs()(hit_sm(), windows_of([3] * 42), WINDOW)
     assert split.level == "rig"
+
+
+def test_validation_by_recording_where_units_are_not_known():
+    table, windows = four_rigs()
+    table["unit"] = None
+    split = hold_out_rigs()(table, windows, WINDOW)
+    assert (split.level, split.validation_level) == ("rig", "recording")
+    note = "validation is cut by recording: the unit is not known of every recording on the training side"
+    assert note in split.notes

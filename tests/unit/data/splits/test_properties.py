@@ -38,7 +38,7 @@ def tables(draw):
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(tables(), st.sampled_from(CLEAN))
 def test_a_clean_split_separates_what_it_says(drawn, option):
     table, windows = drawn
