@@ -118,9 +118,7 @@ def open_store(path: Path) -> Store:
     Raises:
         DataError: it is missing or damaged.
     """
-    content = _content(path)
-    table, signals, fingerprints = content.table, content.signals, content.fingerprints
-    return Store(Path(path), content.key, table, signals, fingerprints, content.channels, content.position)
+    return _store(Path(path), _content(path))
 
 
 def store_key(
@@ -142,7 +140,7 @@ def store_key(
         "where": where,
         "ids": None if ids is None else sorted(ids),
         "channels": None if channels is None else list(channels),
-        "sample_rate": None if sample_rate is None else float(sample_rate),
+        "sample_rate": None if sample_rate is None else repr(float(sample_rate)),
     }
     try:
         text = json.dumps(shape, sort_keys=True, allow_nan=False)
@@ -177,9 +175,12 @@ def _opened(path: Path) -> Store | None:
     except store_file.DamagedError as error:
         log.warning("store: %s is damaged (%s); it is built again", path, error)
         return None
-    return Store(
-        path, content.key, content.table, content.signals, content.fingerprints, content.channels, content.position
-    )
+    return _store(path, content)
+
+
+def _store(path: Path, content: store_file.Content) -> Store:
+    held = (content.table, content.signals, content.fingerprints, content.channels, content.position)
+    return Store(path, content.key, *held)
 
 
 def _content(path: Path) -> store_file.Content:
@@ -199,7 +200,7 @@ def _build(path: Path, key: str, chosen: Plan, sources: Mapping[str, Source], pr
     count = len(chosen.channels)
     size = 4 * count * int(chosen.length.sum())
     try:
-        position = store_file.create(temporary, size // 4)
+        position = store_file.create(temporary, size // 4, len(chosen.rows))
         content, profiles, crc = _convert(temporary, position, chosen, sources, progress)
         table = chosen.table.assign(
             offset=(np.cumsum(chosen.length) - chosen.length) * count,
@@ -212,15 +213,14 @@ def _build(path: Path, key: str, chosen: Plan, sources: Mapping[str, Source], pr
         os.replace(temporary, path)
         _sync(path.parent)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        code = error.errno or 0
+        if code in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
             raise DataError(
-                f"store: no room on the disk ({os.strerror(error.errno)}); got {path.parent}; expected {size:,} bytes "
+                f"store: no room on the disk ({os.strerror(code)}); got {path.parent}; expected {size:,} bytes "
                 "free; free some, or set paths.cache or PHMBENCH_CACHE to a larger disk"
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and str(path.parent) in str(
-            error
-        ):  # no source's file
-            raise _unwritable(error, path.parent) from error
+        if code in (errno.EACCES, errno.EPERM, errno.EROFS) and str(path.parent) in str(error):  # no source's file
+            raise _unwritable(code, path.parent) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -268,7 +268,7 @@ def _locked(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = open(path, "a")  # noqa: SIM115 - closed below; what is raised inside the lock must not be caught here
     except OSError as error:
-        raise _unwritable(error, path.parent) from error
+        raise _unwritable(error.errno or 0, path.parent) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -278,9 +278,9 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _unwritable(error: OSError, folder: Path) -> DataError:
+def _unwritable(code: int, folder: Path) -> DataError:
     return DataError(
-        f"paths.cache: cannot be written ({os.strerror(error.errno or 0)}); got {folder}; expected a folder where "
+        f"paths.cache: cannot be written ({os.strerror(code)}); got {folder}; expected a folder where "
         "files can be made; set paths.cache or the environment variable PHMBENCH_CACHE to one"
     )
 

@@ -7,6 +7,7 @@ each recording's samples; attributes `format`, `key`, `channels`, `checksum` (SH
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 from phmbench.errors import DataError
 
 FORMAT = 1
+ZEROS = 2**20  # bytes written at once where the system cannot reserve space
+HEADER_BYTES, ROW_BYTES = 2**17, 4096  # more than what describes a store takes: profile, and a row of the table
 SPOT_BYTES = 2**25  # samples checked at each open, spread over the store: about 10 ms
 
 
@@ -41,9 +44,10 @@ class Content(NamedTuple):
     position: int  # of the first sample, in bytes from the start of the file
 
 
-def create(path: Path, total: int) -> int:
+def create(path: Path, total: int, recordings: int) -> int:
     """Make a file with room for `total` samples, as yet unwritten; give the position of the first in bytes."""
-    _reserve(path, 4 * total)
+    room = 4 * total + HEADER_BYTES + recordings * ROW_BYTES
+    _reserve(path, 0, room)
     layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     layout.set_layout(h5py.h5d.CONTIGUOUS)
     layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -55,7 +59,7 @@ def create(path: Path, total: int) -> int:
         position = int(data.get_offset())
     if position % 4:
         raise RuntimeError(f"HDF5 put the samples at byte {position}; expected a multiple of 4")
-    _reserve(path, position + 4 * total)
+    _reserve(path, position, room)  # again, as HDF5 began anew; what is left over it cuts off when it is closed
     return position
 
 
@@ -161,11 +165,20 @@ def _stamp(path: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
 
 
-def _reserve(path: Path, size: int) -> None:
-    """Take the space on the disk now, so that a full one is noticed before hours of conversion."""
-    with open(path, "ab") as file:
-        if hasattr(os, "posix_fallocate"):  # not on macOS
-            os.posix_fallocate(file.fileno(), 0, size)
+def _reserve(path: Path, start: int, end: int) -> None:
+    """Take the space on the disk now, so that a full one is noticed before hours of conversion.
+
+    And by Python: HDF5 ends in a segmentation fault, not in an error, when a file that it closes has no room.
+    """
+    with open(path, "r+b" if path.exists() else "w+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), start, end - start)
+        except (AttributeError, OSError) as error:  # macOS has none, and some file systems refuse
+            if isinstance(error, OSError) and error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+            file.seek(start)
+            for at in range(start, end, ZEROS):
+                file.write(bytes(min(ZEROS, end - at)))
 
 
 def _checksum(file: h5py.File) -> str:
