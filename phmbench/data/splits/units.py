@@ -20,7 +20,7 @@ from phmbench.data.splits.assign import (
     rigs,
     without_windows,
 )
-from phmbench.data.splits.columns import Texts, in_order, known, labels, texts
+from phmbench.data.splits.columns import Texts, in_order, known, labels, text, texts
 from phmbench.data.splits.draw import SplitError, draw
 from phmbench.data.splits.held import as_texts, complete, hold
 from phmbench.data.splits.possible import explained
@@ -86,29 +86,37 @@ class Units:
         """Folds: as many as the class with the fewest units has, at least two; else none.
 
         The units of each class are put in order of severity, then name; fold i tests the i-th of each class, and the
-        rest only train. Named by the severity that its units share, else 1, 2, …
+        rest only train. Named by the severity that its units share, else 1, 2, … A unit with several classes is tested
+        once, in the first fold that it comes up in; a fold without every class on both sides is left out.
         """
         label, unit = texts(table, "label"), texts(table, "unit")
         frame = pd.DataFrame({"label": label, "unit": unit, "level": _levels(table), "severity": _severity(table)})
         frame = frame[frame["label"].notna() & frame["unit"].notna()]
         frame = frame.sort_values(["level", "unit"], kind="stable", na_position="first")
         frame = frame.drop_duplicates(["label", "unit"])
-        ordered = {name: group.reset_index(drop=True) for name, group in frame.groupby("label")}
-        count = min((len(group) for group in ordered.values()), default=0)
-        if count < 2 or len(ordered) < 2:
+        classes = set(frame["label"])
+        rank = frame.groupby("label").cumcount()
+        fold = rank.groupby(frame["unit"]).transform("min")
+        count = int(frame.groupby("label").size().min()) if len(frame) else 0
+        folds = [
+            frame[fold == i]
+            for i in range(count)
+            if set(frame["label"][fold == i]) == classes == set(frame["label"][fold != i])
+        ]
+        if len(folds) < 2 or len(classes) < 2:
             return {}
-        folds = [pd.concat([group.iloc[[i]] for group in ordered.values()]) for i in range(count)]
-        shared = [known(fold["severity"].to_numpy(dtype=object)) for fold in folds]
-        same = all(
-            len(names) == 1 and fold["severity"].notna().all() for names, fold in zip(shared, folds, strict=True)
-        )
-        if same and len(set().union(*shared)) == count:
-            names = [name for (name,) in shared]
-        else:
-            names = [str(i + 1) for i in range(count)]
         return {
-            name: in_order(known(fold["unit"].to_numpy(dtype=object))) for name, fold in zip(names, folds, strict=True)
+            name: in_order(known(part["unit"].to_numpy(dtype=object)))
+            for name, part in zip(_fold_names(folds), folds, strict=True)
         }
+
+
+def _fold_names(folds: list[pd.DataFrame]) -> list[str]:
+    """The severity that the units of each fold share, where they do and all differ; else numbers from 1."""
+    shared = [set(fold["severity"]) for fold in folds]
+    names = [text(values.pop()) for values in shared if len(values) == 1]
+    found = [name for name in names if name is not None]
+    return found if len(set(found)) == len(folds) else [str(i + 1) for i in range(len(folds))]
 
 
 def _levels(table: pd.DataFrame) -> pd.Series[float]:

@@ -144,3 +144,10 @@ def test_recordings_without_label_or_windows_are_in_no_set():
     used = np.concatenate([split.train, split.val, split.test])
     assert len(used) == len(set(used.tolist())) == 58 * 3
     assert not {0, 1} & set(windows.recording[used].tolist())
+
+
+def test_folds_of_units_with_several_classes_test_each_unit_once():
+    """Three runs, healthy at first and then worn: a fold each. A fold that has no other worn unit is none."""
+    rows = [(f"r{i}", "rig", f"u{i // 2}", "c", ("normal", "worn")[i % 2]) for i in range(6)]
+    assert units().targets(table_of(rows)) == {"1": ["u0"], "2": ["u1"], "3": ["u2"]}
+    assert units().targets(table_of([*rows[:3], ("r9", "rig", "u2", "c", "normal")])) == {}
