@@ -80,6 +80,8 @@ LIBRARIES = (
 )
 """The exact kinds that libraries are needed for. Not torch.load, torch.hub, torchmetrics that fetch networks, …"""
 
+EXTRAS = frozenset({"swanlab"})
+"""Library packages that an extra of the same name installs."""
 NEVER = frozenset({"hydra", "omegaconf", "pip", "setuptools", "pkg_resources", "numpy", "pandas", "scipy", "yaml"})
 """Packages that no `--trust` opens, besides the standard library and those of LIBRARIES and ours, which have their own
 rules: nearly all of them run what they are given."""
@@ -161,7 +163,9 @@ def _follow(target: str) -> tuple[Definition | None, str]:
     """The class or function a target names, if each step to it stays in its package; else the reason."""
     parted = syntax.split(target)
     if parted is None:
-        return None, absent(target)
+        package = target.partition(".")[0]
+        extra = f"; the extra has it: pip install 'phmbench[{package}]'" if package in EXTRAS else ""
+        return None, f"{absent(target)}{extra}"
     module, rest = parted
     if not rest or "." in rest:
         what = "a module" if not rest else f"'{rest}', which is no single name in {module}"

@@ -21,6 +21,7 @@ from phmbench.trust import nodes
 __all__ = ["Finding", "check", "fill", "require"]
 
 ROOT = "phmbench.config.Run"
+DEEPEST, MOST = 50, 100_000  # levels and values of a configuration; YAML's anchors can make circles and explosions
 
 
 def check(config: Mapping[str, object], *, trusted: Sequence[str] = (), root: str = ROOT) -> list[Finding]:
@@ -31,6 +32,11 @@ def check(config: Mapping[str, object], *, trusted: Sequence[str] = (), root: st
         trusted: packages that the user trusts, besides those that a run needs.
         root: dotted name of the annotated class that describes the root keys.
     """
+    if _is_boundless(config):
+        what = (
+            f"nested deeper than {DEEPEST} levels, in a circle, or of more than {MOST} values; expected a run's choices"
+        )
+        return [Finding("", what)]
     with _collector_off():
         found = check_root(config, root)
         for path, node in nodes(config):
@@ -69,6 +75,19 @@ def fill(config: Mapping[str, object], *, root: str = ROOT) -> tuple[dict[str, o
                 continue  # reported by the check
             added |= _fill_node(path, node, signature)
     return filled, added
+
+
+def _is_boundless(config: object) -> bool:
+    """Whether a configuration, which may be read from a stranger's run directory, is too much to walk through."""
+    stack, seen = [(config, 0)], 0
+    while stack:
+        value, depth = stack.pop()
+        seen += 1
+        if depth > DEEPEST or seen > MOST:
+            return True
+        inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+        stack += [(one, depth + 1) for one in inner]
+    return False
 
 
 @contextmanager

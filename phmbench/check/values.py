@@ -140,11 +140,8 @@ def _sequence(value: object, inner: list[ast.expr], scope: Scope, *, fixed: bool
         return None
     if not isinstance(value, list | tuple):
         return False
-    last = inner[-1]
-    if fixed and not (isinstance(last, ast.Constant) and last.value is Ellipsis):
-        if inner == [] or (isinstance(last, ast.Tuple) and not last.elts):
-            return len(value) == 0
-        if len(value) != len(inner):
+    if fixed and not (inner and isinstance(inner[-1], ast.Constant) and inner[-1].value is Ellipsis):
+        if len(value) != len(inner):  # tuple[()] has none
             return False
         return _all(accepts(v, one, scope) for v, one in zip(value, inner, strict=True))
     return _all(accepts(v, inner[0], scope) for v in value)

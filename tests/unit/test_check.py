@@ -395,6 +395,23 @@ def test_without_trust_every_target_of_the_package_is_refused(config):
     assert len([line for line in said if line.endswith("add --trust chkpkg")]) == 8
 
 
+def test_circles_and_explosions_are_refused(config):
+    """Anchors of YAML: a list in itself; a hundred levels; ten times ten lists of one another, six levels deep."""
+    circle = {}
+    circle["again"] = circle
+    deep = {}
+    for _ in range(100):
+        deep = {"deeper": deep}
+    wide = 1
+    for _ in range(6):
+        wide = [wide] * 10
+    for value in (circle, deep, wide):
+        (said,) = checking.check(put(config, "model.anything", value), trusted=["chkpkg"], root=ROOT)
+        assert str(said).startswith(
+            "nested deeper than 50 levels, in a circle, or of more than 100000 values; expected"
+        )
+
+
 def test_finding_reads_as_path_and_message():
     assert str(Finding("a.b", "wrong")) == "a.b: wrong"
     assert str(Finding("", "wrong")) == "wrong"

@@ -146,3 +146,16 @@ def test_whitelist_is_what_hydra_executes(package):
 
 def test_whitelist_of_library_targets():
     assert whitelist({"_target_": "torch.optim.AdamW"}) == ["torch.optim.AdamW", "torch.optim.adamw.AdamW"]
+
+
+def test_an_extra_that_is_not_installed_is_named(monkeypatch):
+    import sys
+
+    monkeypatch.setattr(sys, "path", [])  # nothing is installed
+    importlib.invalidate_caches()
+    said = check_target("swanlab.integration.pytorch_lightning.SwanLabLogger")
+    assert said.endswith("install it, or correct the name; the extra has it: pip install 'phmbench[swanlab]'")
+
+
+def test_a_library_name_with_a_slip_gets_the_nearest():
+    assert check_target("torch.optim.AdamX").endswith("no class or function 'AdamX'; did you mean 'Adam'?")
