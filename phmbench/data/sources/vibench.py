@@ -48,9 +48,9 @@ class Vibench:
 
     Layout: columns Id, Dataset_id, Name, Description, TYPE, File, Label, Label_Description, Fault_level, RUL_label,
     Domain_id, Domain_description, Sample_rate, Sample_lenth, Channel, Fault_Diagnosis, …; a dataset is (length,
-    channel) or (length, channel, 1). Every column is kept. `native_label` is Label_Description (else Label), `fault_type` what
-    FAULT_WORDS find in it, `condition` Domain_description (else Domain_id). Remaining life (RUL_label) has no stated
-    unit, and gives no `rul_s`.
+    channel) or (length, channel, 1). Every column is kept. `native_label` is Label_Description (else Label),
+    `fault_type` what FAULT_WORDS find in it, `condition` Domain_description (else Domain_id). Remaining life
+    (RUL_label) has no stated unit, and gives no `rul_s`.
 
     Source: https://github.com/PHMbench/PHM-Vibench.
 
