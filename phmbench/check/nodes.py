@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from phmbench.check.findings import Finding, near, unchecked
-from phmbench.check.slots import MAPPINGS_OF_NODES, SLOTS, is_fact, may_be_absent, passed
+from phmbench.check.slots import MAPPINGS_OF_NODES, NEEDED_SLOTS, SLOTS, is_fact, may_be_absent, passed
 from phmbench.check.values import Scope, accepts, is_node
 from phmbench.check.words import describe, show
 from phmbench.errors import ConfigError
@@ -104,7 +104,7 @@ def _check_slot(where: str, value: object) -> list[Finding]:
     if where == "data.rigs":
         fits = value is None or (isinstance(value, list | tuple) and all(isinstance(rig, str) for rig in value))
         return [] if fits else [Finding(where, f"wrong value; got {show(value)}; expected a list of names or null")]
-    if is_node(value) or value is None:
+    if is_node(value):
         return []
     return [Finding(where, f"wrong value; got {show(value)}; expected a node (_target_: …)")]
 
@@ -179,10 +179,12 @@ def _missing(path: str, node: Node, signature: Signature) -> list[Finding]:
         for p in signature.parameters
         if p.required and p.name not in node and p.name not in may_be_absent(path) and not is_fact(path, p.name)
     ]
-    return [
+    found = [
         Finding(f"{path}.{p.name}", f"missing; {signature.name} needs it{_expected(p)}; set {path}.{p.name}=…")
         for p in absent
     ]
+    slots = sorted(NEEDED_SLOTS.get(path, frozenset()) - node.keys())
+    return found + [Finding(f"{path}.{s}", f"missing; every run needs it; choose {path}/{s}=…") for s in slots]
 
 
 def _expected(parameter: Parameter) -> str:

@@ -8,6 +8,8 @@ MAPPINGS_OF_NODES = frozenset({"logger", "trainer.callbacks", "data.sources"})
 """Mappings whose values are nodes, or null for one that is switched off."""
 SLOTS = {"task": frozenset({"split", "head"}), "data": frozenset({"rigs"}), "trainer": frozenset({"callbacks"})}
 """Keys of a node that others than its target take."""
+NEEDED_SLOTS = {"task": frozenset({"split", "head"})}
+"""Those of them without which nothing can be built; not null either."""
 
 PASSED = {
     "data": frozenset({"split", "cache", "seed"}),

@@ -53,6 +53,7 @@ FILES = {
     from pathlib import Path
     from typing import Annotated, Any, Literal, Optional, Union
     from annotated_types import Ge, Interval, Le, MinLen, MultipleOf
+    import elsewhere
     from torch import Tensor, nn
     from chkpkg.kinds import LONGEST, Count, Share
 
@@ -91,6 +92,8 @@ FILES = {
 
     class Plain(nn.Module):
         def __init__(self, *, channels: Count): ...
+
+    class Foreign(elsewhere.Base): ...
 
     class Open(nn.Module):
         def __init__(self, *, depth: int = 1, **kwargs): ...
@@ -348,6 +351,26 @@ def test_missing(config, path):
     assert any(line.startswith(f"{path}: missing; ") and line.endswith(f"; set {path}=…") for line in findings(made))
 
 
+@pytest.mark.parametrize("slot", ["split", "head"])
+def test_slots_that_nothing_can_be_built_without(config, slot):
+    made = copy.deepcopy(config)
+    del made["task"][slot]
+    assert findings(made) == [f"task.{slot}: missing; every run needs it; choose task/{slot}=…"]
+    assert findings(put(config, f"task.{slot}", None)) == [
+        f"task.{slot}: wrong value; got null; expected a node (_target_: …)"
+    ]
+
+
+def test_a_base_without_source_leaves_its_names_unchecked(config):
+    said = checking.check(
+        put(config, "model", {"_target_": "chkpkg.parts.Foreign", "x": 1}), trusted=["chkpkg"], root=ROOT
+    )
+    assert [(str(f), f.severity) for f in said] == [
+        ("model: not checked: whether Foreign has 'sequence', which Task needs", "unchecked"),
+        ("model.x: not checked: the source of elsewhere.Base, a base of Foreign, cannot be read", "unchecked"),
+    ]
+
+
 def test_a_partial_may_lack_arguments(config):
     assert findings(put(config, "task.optimizer", {"_target_": "torch.optim.SGD", "_partial_": True})) == []
     step = {"_target_": "torch.optim.lr_scheduler.StepLR"}
@@ -445,3 +468,46 @@ def test_a_filled_configuration_is_right_and_stays_as_it_is(config):
     filled, _ = fill(config, root=ROOT)
     assert findings(filled) == []
     assert fill(filled, root=ROOT) == (filled, set())
+
+
+@pytest.mark.slow
+def test_filled_arguments_make_the_same_object():
+    """What the record keeps is what the library would have taken by itself."""
+    import torch
+    from hydra.utils import instantiate
+
+    from phmbench.trust import whitelist
+
+    node = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.1}
+    config = {"task": {"optimizer": node}}
+    filled, added = fill(config, root="phmbench.types.Facts")
+    full = filled["task"]["optimizer"]
+    assert "task.optimizer.betas" in added
+    parameters = [torch.nn.Parameter(torch.zeros(1))]
+    made = instantiate(full, _convert_="all", _execution_whitelist_=whitelist(full))(parameters)
+    plain = instantiate(node, _convert_="all", _execution_whitelist_=whitelist(node))(parameters)
+    assert {**made.defaults, "betas": tuple(made.defaults["betas"])} == plain.defaults
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("node", "given"),
+    [
+        ({"_target_": "lightning.pytorch.Trainer", "accelerator": "cpu", "devices": 1}, {"logger": False}),
+        ({"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "val/loss"}, {}),
+        ({"_target_": "lightning.pytorch.callbacks.ModelCheckpoint", "monitor": "val/loss"}, {"dirpath": "."}),
+        ({"_target_": "lightning.pytorch.loggers.CSVLogger"}, {"save_dir": "."}),
+        ({"_target_": "lightning.pytorch.loggers.TensorBoardLogger"}, {"save_dir": "."}),
+    ],
+)
+def test_filled_lightning_nodes_are_taken(node, given, tmp_path, monkeypatch):
+    from hydra.utils import instantiate
+
+    from phmbench.trust import whitelist
+
+    monkeypatch.chdir(tmp_path)
+    filled, added = fill({"trainer": node}, root="phmbench.types.Facts")
+    full = {k: v for k, v in filled["trainer"].items() if k not in given}
+    assert len(added) > 3
+    made = instantiate(full, _convert_="all", _execution_whitelist_=whitelist(full), **given)
+    assert type(made).__name__ == node["_target_"].rpartition(".")[2]

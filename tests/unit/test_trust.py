@@ -31,6 +31,8 @@ def package(tmp_path, monkeypatch):
         ALIAS = system
         """,
         "twin": "class Net: ...\n",
+        "broken": "class Net(:\n",
+        "through": "from trustpkg.broken import Net\n",
     }
     for name, text in files.items():
         (root / f"{name}.py").write_text(dedent(text))
@@ -99,6 +101,8 @@ def test_a_part_of_a_package_can_be_trusted(package):
         ("trustpkg.net.ALIAS", r"trustpkg.net assigns it; expected a class or function defined there"),
         ("trustpkg.net", r"got a module; expected a class or function"),
         ("trustpkg.net.Nett", r"did you mean 'Net'?"),
+        ("trustpkg.broken.Net", r"the source of trustpkg.broken cannot be read; expected Python source"),
+        ("trustpkg.through.Net", r"trustpkg.through defines no class or function 'Net'"),
         ("trustpkg.twin.Net", r"trustpkg binds 'twin' to something that is not its module"),
     ],
 )
