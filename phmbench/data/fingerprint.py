@@ -22,7 +22,8 @@ BAND_EDGES = (0.02, 0.15, 0.35, 0.6, 1.0)  # shares of the highest frequency loo
 TOP_SHARE = 0.4  # highest frequency as a share of the sampling rate: below any sensible anti-aliasing filter
 TOP_HZ = 4800.0  # and never above this, so that rates from 12 kHz on are compared in the same bands
 PROFILE_SIZE = (FRAMES - 2) * (len(BAND_EDGES) - 1)
-PROFILE_SECONDS = 20.0  # a profile looks at no more than this from the start of a recording
+TENTHS = np.array(sorted(2**a * 3**b * 5**c for a in range(8) for b in range(5) for c in range(4)))  # of a second
+TENTHS = TENTHS[(TENTHS >= 20) & (TENTHS <= 200)]
 SAME = 0.95  # correlation of profiles from which two recordings are copies; see tests for what real recordings reach
 BRUTE_PAIRS = 4 * 10**8  # pairs that are compared one by one (about a second per core); above, only likely ones
 TABLES, BITS = 24, 12  # of the search for likely pairs; see _likely
@@ -62,17 +63,19 @@ def profile(signal: NDArray[np.floating[Any]], rate_hz: float) -> NDArray[np.flo
     Shapes: (C, length) or (length,) to (PROFILE_SIZE,); zeros where nothing fluctuates, which match nothing.
 
     Args:
-        signal: samples; the first 20 s are used.
+        signal: samples; the first 20 s at most are used.
         rate_hz: sampling rate in Hz; above 12 kHz the bands are the same whatever the rate, below they shrink with it.
     """
-    samples = np.atleast_2d(signal)[:, : max(int(PROFILE_SECONDS * rate_hz), FRAMES)]
+    channels = np.atleast_2d(signal)
+    number = _looked_at(channels.shape[1], rate_hz)
+    samples = channels[:, :number]
     samples = samples - samples.mean(axis=1, keepdims=True, dtype=np.float64)
     scale = np.sqrt(np.mean(samples**2, axis=1, keepdims=True))
     samples = samples[(scale > 0)[:, 0]] / scale[scale > 0][:, None]
     if not samples.size:
         return np.zeros(PROFILE_SIZE, np.float32)
-    spectrum = np.fft.rfft(samples, axis=1)  # (C, bins), a bin is rate / length wide
-    top = min(TOP_SHARE * rate_hz, TOP_HZ) * samples.shape[1] / rate_hz
+    spectrum = np.fft.rfft(samples, n=number, axis=1)  # (C, bins), a bin is rate / number wide
+    top = min(TOP_SHARE * rate_hz, TOP_HZ) * number / rate_hz
     edges = [round(share * top) for share in BAND_EDGES]
     bands = [_fluctuation(spectrum[:, a : max(b, a + 1)]) for a, b in itertools.pairwise(edges)]
     vector = np.concatenate(bands)
@@ -108,6 +111,16 @@ def copies(
     alike = _alike(fingerprints, rows_a, rest, threshold)
     pairs = np.concatenate([equal, alike])
     return pairs[np.argsort(pairs[:, 1], kind="stable")]
+
+
+def _looked_at(samples: int, rate_hz: float) -> int:
+    """Choose how many samples a profile looks at: a time without large prime factors, for which the transform is fast.
+
+    The time depends on the duration alone, so that it is the same for a copy at another rate, whose last sample may be
+    missing: up to a millisecond is then made up with zeros. Recordings under 2 s are taken whole.
+    """
+    fitting = int(np.searchsorted(TENTHS, 10 * samples / rate_hz + 0.01, side="right"))
+    return round(int(TENTHS[fitting - 1]) / 10 * rate_hz) if fitting else samples
 
 
 def _fluctuation(band: NDArray[np.complex128]) -> NDArray[np.float64]:
