@@ -7,14 +7,14 @@ from phmbench.models.resnet1d import Block, ResNet1d
 
 
 def test_size():
-    """Width 16. Stem: 7 · 16 + 2 · 16 = 144. A stage of width w from v has convolutions 3vw + 9ww (the other three),
+    """Width 16. Stem: 15 · 16 + 2 · 16 = 272. A stage of width w from v has convolutions 3vw + 9ww (the other three),
     four normalisations 8w, and a way past, vw + 2w, where v ≠ w.
     Stage 16: 4 · 3 · 256 + 128 = 3200; 32 from 16: 1536 + 9216 + 256 + 512 + 64 = 11 584;
     64 from 32: 6144 + 36 864 + 512 + 2048 + 128 = 45 696; 128 from 64: 24 576 + 147 456 + 1024 + 8192 + 256 = 181 504.
-    In all 242 128, as the docstring says."""
+    In all 242 256, as the docstring says."""
     size = sum(each.numel() for each in ResNet1d(channels=1, window=2048).parameters())
-    assert size == 144 + 3200 + 11_584 + 45_696 + 181_504 == 242_128
-    assert "242 128" in ResNet1d.__doc__
+    assert size == 272 + 3200 + 11_584 + 45_696 + 181_504 == 242_256
+    assert "242 256" in ResNet1d.__doc__
 
 
 def test_eighteen_layers_with_weights():
@@ -25,10 +25,11 @@ def test_eighteen_layers_with_weights():
 
 
 def test_width_and_blocks_decide_the_features():
-    """Three stages from 8: 8, 16, 32 features; stem, pooling and the last two stages halve the length: 256 / 16."""
+    """Three stages from 8: 8, 16, 32 features; the stem takes a quarter of the length, pooling and the last two
+    stages half each: 256 / 32."""
     model = ResNet1d(channels=2, window=256, width=8, blocks=[1, 2, 1]).eval()
     assert model.n_features == 32
-    assert model.sequence(torch.randn(3, 2, 256)).shape == (3, 32, 16)
+    assert model.sequence(torch.randn(3, 2, 256)).shape == (3, 32, 8)
 
 
 def test_a_block_starts_as_the_identity_behind_a_rectifier():
@@ -37,16 +38,16 @@ def test_a_block_starts_as_the_identity_behind_a_rectifier():
 
 
 def test_the_shortest_window_works():
-    assert ResNet1d(channels=1, window=32).eval()(torch.randn(2, 1, 32)).shape == (2, 128)
+    assert ResNet1d(channels=1, window=64).eval()(torch.randn(2, 1, 64)).shape == (2, 128)
 
 
 def test_a_window_that_is_too_short_says_what_to_do():
     message = (
-        "window: too short for ResNet1d; got 31 samples; expected 32 or more; "
-        "set data.window to at least 32, or give model.blocks fewer stages"
+        "window: too short for ResNet1d; got 63 samples; expected 64 or more; "
+        "set data.window to at least 64, or give model.blocks fewer stages"
     )
     with pytest.raises(ValueError, match=message):
-        ResNet1d(channels=1, window=31)
+        ResNet1d(channels=1, window=63)
 
 
 def test_an_even_kernel_says_what_to_do():
@@ -58,3 +59,11 @@ def test_an_even_kernel_says_what_to_do():
 def test_a_stage_without_blocks_says_what_to_do(blocks):
     with pytest.raises(ValueError, match=r"blocks: each stage needs a block; got \[.*\]; expected counts .* try"):
         ResNet1d(channels=1, window=256, blocks=blocks)
+
+
+def test_the_stem_of_the_paper():
+    """Stride 2 gives filters of 7 samples, and both halve the length exactly."""
+    model = ResNet1d(channels=1, window=256, stride=2).eval()
+    assert model.stem[0].kernel_size == (7,)
+    assert model.stem[0](torch.randn(1, 1, 256)).shape[-1] == 128
+    assert model.sequence(torch.randn(1, 1, 256)).shape[-1] == 256 // 32
