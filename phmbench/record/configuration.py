@@ -10,7 +10,7 @@ import yaml
 
 from phmbench.errors import RecordError
 from phmbench.record import atomic
-from phmbench.record.state import CONFIG
+from phmbench.record.status import CONFIG
 
 PLACES = ("paths", "hydra")
 """Keys that say where, not what: a run may be resumed after its folders have moved."""

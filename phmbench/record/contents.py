@@ -9,7 +9,7 @@ from pathlib import Path
 from phmbench.errors import RecordError
 from phmbench.record import lock
 from phmbench.record.atomic import PART
-from phmbench.record.state import CONFIG, METRICS, STATUS, exists, state
+from phmbench.record.status import CONFIG, METRICS, STATUS, exists, state
 
 FILES = (METRICS, "split.csv", "predictions.h5", "log.txt", "report.html", "environment.txt", CONFIG, STATUS)
 FOLDERS = ("checkpoints", "csv", "figures")

@@ -16,7 +16,7 @@ from phmbench.errors import RecordError
 from phmbench.record import atomic, environment, lock, result, schema
 from phmbench.record.configuration import read_config, require_same, write_config
 from phmbench.record.contents import clear, clear_parts, folder_name
-from phmbench.record.state import METRICS, STATUS, State, exists, read_metrics, read_status, state
+from phmbench.record.status import METRICS, STATUS, State, exists, read_metrics, read_status, state
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +61,7 @@ class Record:
             if overwrite:
                 clear(path)
             elif exists(path) or (path / METRICS).exists():
+                lock.release(descriptor)  # while we hold it, the record there looks as if it were running
                 _refuse(path)
             record = cls(path, config, descriptor=descriptor, owner=True)
             record._say("running", started=_now())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from phmbench.record import curves, predictions, style, windows, words
-from phmbench.record.state import read_metrics
+from phmbench.record.status import read_metrics
 
 
 def draw(path: str | Path, *, outcome: dict[str, Any] | None = None) -> list[Path]:

@@ -44,12 +44,16 @@ def store_progress() -> Callable[[int, int], None]:
 
 def grid(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
     """The jobs of a grid: what was chosen, and the metrics of the test set."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     if not rows:
         return
     names = [n for n in ("test/macro_f1", "test/balanced_accuracy", "test/macro_auroc") if any(n in m for _, m in rows)]
-    table = Table("job", *(n.removeprefix("test/") for n in names), title="grid", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("job")
+    for name in names:
+        table.add_column(name.replace("test/", "test ").replace("_", " "), justify="right")
     for words, metrics in rows:
         table.add_row(words, *(f"{metrics[n]:.4f}" if metrics.get(n) is not None else "–" for n in names))
     console().print(table)

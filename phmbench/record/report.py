@@ -13,7 +13,7 @@ from typing import Any
 
 from phmbench.record import atomic, words
 from phmbench.record.contents import children
-from phmbench.record.state import CONFIG, METRICS, read_metrics, read_status, state
+from phmbench.record.status import CONFIG, METRICS, read_metrics, read_status, state
 
 LARGEST_SVG = 250_000  # bytes; a larger drawing is shown as PNG, so that the page stays below 3 MB
 FIGURES = ("confusion", "spread", "curves", "windows")
@@ -187,7 +187,7 @@ def _figures(path: Path, result: Mapping[str, Any]) -> str:
 
 
 def _figure(folder: Path, name: str) -> str:
-    """A figure inside the page: as a drawing, or as pixels where the drawing is large; the text alternative from the SVG."""
+    """A figure inside the page: as a drawing, or as pixels where the drawing is large; its text alternative."""
     svg, png = folder / f"{name}.svg", folder / f"{name}.png"
     if not svg.exists() or not png.exists():
         return ""

@@ -69,6 +69,8 @@ def save(
 ) -> list[Path]:
     """Write NAME.png, NAME.svg (with title and text alternative in its metadata) and NAME.csv, its numbers."""
     folder.mkdir(parents=True, exist_ok=True)
+    figure.draw_without_rendering()  # lays out once; each savefig would do it again
+    figure.set_layout_engine("none")
     png, svg, table = io.BytesIO(), io.BytesIO(), io.StringIO()
     figure.savefig(png, format="png", dpi=150, metadata={"Title": title, "Description": alt})
     figure.savefig(svg, format="svg", metadata={"Title": title, "Description": alt, "Date": None})

@@ -9,7 +9,7 @@ from typing import Any
 
 from phmbench.record import predictions, spectra, style
 
-MAX_CLASSES = 16
+MAX_CLASSES = 12
 CLEAR = 4.0
 """A line this many times the background is said to stand out."""
 
