@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -11,31 +10,8 @@ from typing import NamedTuple
 
 from phmbench import syntax
 from phmbench.errors import ConfigError
+from phmbench.lineage import NAMED_TUPLE, WITHOUT_PARAMETERS, base_of, lineage
 from phmbench.syntax import Definition, Module
-
-WITHOUT_PARAMETERS = frozenset(
-    {
-        "object",
-        "abc.ABC",
-        "typing.Generic",
-        "typing.Protocol",
-        "torch.nn.Module",
-        "torch.nn.modules.module.Module",
-        "torch.utils.data.Dataset",
-        "torch.utils.data.Sampler",
-        "lightning.pytorch.Callback",
-        "lightning.pytorch.callbacks.Callback",
-        "lightning.pytorch.callbacks.callback.Callback",
-        "lightning.pytorch.LightningModule",
-        "lightning.pytorch.core.module.LightningModule",
-        "lightning.pytorch.LightningDataModule",
-        "lightning.pytorch.core.datamodule.LightningDataModule",
-    }
-)
-"""Bases that take nothing from a subclass's caller (their `*args, **kwargs` refuse all); not parsed, being large."""
-LARGE = frozenset({"torch.optim.optimizer.Optimizer", "torch.optim.Optimizer"})
-"""Bases that are not parsed either: all that derive from them in use say themselves what they take."""
-NAMED_TUPLE = "typing.NamedTuple"
 
 
 class NotLiteral:
@@ -202,35 +178,6 @@ def absent(target: str) -> str:
     return f"{target}: not found; {module} defines no class or function '{rest}'; {step}"
 
 
-def lineage(definition: Definition) -> Iterator[Definition | str]:
-    """A class and its bases, depth first; a base that is not read (or needs none) as its dotted name."""
-    seen: set[str] = set()
-    stack: list[Definition | str] = [definition]
-    while stack:
-        at = stack.pop()
-        key = at if isinstance(at, str) else at.dotted
-        if key in seen:
-            continue
-        seen.add(key)
-        yield at
-        if isinstance(at, Definition) and isinstance(at.node, ast.ClassDef):
-            stack += [_base(base, at.module) for base in reversed(at.node.bases)]
-
-
-def _base(expression: ast.expr, module: Module) -> Definition | str:
-    while isinstance(expression, ast.Subscript):  # Base[T]
-        expression = expression.value
-    name = syntax.dotted_name(expression, module)
-    if name is None:
-        return ast.unparse(expression)
-    if name in WITHOUT_PARAMETERS or name in LARGE or name == NAMED_TUPLE:
-        return name
-    definition = syntax.define(name)
-    if definition is None or not isinstance(definition.node, ast.ClassDef):
-        return name
-    return definition.dotted if definition.dotted in WITHOUT_PARAMETERS else definition
-
-
 Found = tuple[dict[str, Parameter], str | None, str | None]  # parameters, open_in, unread
 
 
@@ -262,7 +209,7 @@ def _through_super(base: Definition, init: syntax.Function, parameters: dict[str
     assert isinstance(base.node, ast.ClassDef)
     if not isinstance(call, ast.Call) or not base.node.bases:
         return parameters, base.module.name, None
-    above = _base(base.node.bases[0], base.module)
+    above = base_of(base.node.bases[0], base.module)
     if isinstance(above, str):
         known = above in WITHOUT_PARAMETERS
         return parameters, None if known else base.module.name, None

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from phmbench import syntax
-from phmbench.signatures import absent, lineage
+from phmbench.lineage import lineage
+from phmbench.signatures import absent
 from phmbench.syntax import Definition, Import
 
 OWN = "phmbench"

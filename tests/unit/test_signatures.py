@@ -8,7 +8,8 @@ from textwrap import dedent
 import pytest
 
 from phmbench.errors import ConfigError
-from phmbench.signatures import NOT_LITERAL, find_module, lineage, signature_of
+from phmbench.lineage import lineage
+from phmbench.signatures import NOT_LITERAL, find_module, signature_of
 
 
 @pytest.fixture
