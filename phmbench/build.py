@@ -7,6 +7,7 @@ name of a fact gets it; nothing else of the configuration is passed on.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,7 @@ def task(config: Config, facts: Facts) -> Task:
 
 def trainer(config: Config, folder: Path, *, extra: list[Callback]) -> Trainer:
     """Lightning's Trainer, with the callbacks and loggers of the configuration, writing under `folder`."""
+    _quiet()
     node = dict(config["trainer"])
     callbacks = [
         make(child, f"trainer.callbacks.{name}", dirpath=folder / "checkpoints")
@@ -107,9 +109,7 @@ def trainer(config: Config, folder: Path, *, extra: list[Callback]) -> Trainer:
         if child
     ]
     loggers = [
-        make(child, f"logger.{name}", save_dir=folder)
-        for name, child in (config["logger"] or {}).items()
-        if child
+        make(child, f"logger.{name}", save_dir=folder) for name, child in (config["logger"] or {}).items() if child
     ]
     built: Trainer = make(
         node,
@@ -122,3 +122,13 @@ def trainer(config: Config, folder: Path, *, extra: list[Callback]) -> Trainer:
         enable_model_summary=False,  # the record holds the number of parameters
     )
     return built
+
+
+def _quiet() -> None:
+    """Silence what Lightning says on every run and no user needs; it sets its own level when it is imported."""
+    import lightning.pytorch  # noqa: F401
+
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning\.")
+    warnings.filterwarnings("ignore", module=r"torch\.")

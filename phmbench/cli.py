@@ -1,11 +1,11 @@
 """The commands. Nothing heavy is imported before a configuration has been composed and checked.
 
-    phmbench train …     (= python train.py …)   run a sentence of choices, or a grid of them with -m
-    phmbench list GROUP                           what can be chosen
-    phmbench show …                               the whole configuration, defaults filled in
-    phmbench check …                              validate without running
-    phmbench rerun DIR   phmbench resume DIR      repeat a run from its record; go on with one that was cut off
-    phmbench report DIR                           make figures and page of a record again
+phmbench train …     (= python train.py …)   run a sentence of choices, or a grid of them with -m
+phmbench list GROUP                           what can be chosen
+phmbench show …                               the whole configuration, defaults filled in
+phmbench check …                              validate without running
+phmbench rerun DIR   phmbench resume DIR      repeat a run from its record; go on with one that was cut off
+phmbench report DIR                           make figures and page of a record again
 """
 
 from __future__ import annotations
@@ -284,8 +284,9 @@ def _grid_table(returns: Sequence[Any]) -> None:
 
     from phmbench.record import lines
 
+    shared = set.intersection(*(set(one.overrides) for one in returns))  # what all jobs have goes without saying
     rows = [
-        (" ".join(word for word in one.overrides if not word.startswith("hydra")), one.return_value)
+        (" ".join(word.lstrip("+") for word in one.overrides if word not in shared), one.return_value)
         for one in returns
         if one.status == JobStatus.COMPLETED
     ]
@@ -399,5 +400,3 @@ def _report(words: list[str]) -> int:
     figures.draw(args.dir)
     print(report.write_report(args.dir))
     return 0
-
-

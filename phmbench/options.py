@@ -78,7 +78,9 @@ def help_text(known: Options) -> str:
     for group in _in_order(known):
         lines.append(f"{_bold(group)}  {GROUPS.get(group, '')}".rstrip())
         names = known[group]
-        shown = sorted(names, key=lambda n: _is_extra(file_of(group, n, names[n])))[: long if len(names) > long else None]
+        shown = sorted(names, key=lambda n: _is_extra(file_of(group, n, names[n])))[
+            : long if len(names) > long else None
+        ]
         lines += [_line(name, title(file_of(group, name, names[name]))) for name in shown]
         if len(shown) < len(names):
             lines.append(f"  … and {len(names) - len(shown)} more: phmbench list {group}")
@@ -131,6 +133,8 @@ def show(
 ) -> str:
     """The configuration as YAML, each value with where it comes from: command line, an option's file, or a signature.
 
+    An option's file may build on others of its folder; the file named is the one that was chosen.
+
     Args:
         filled: the configuration, defaults of signatures filled in.
         added: dotted paths that were filled in.
@@ -138,7 +142,8 @@ def show(
         choices: option by group.
         known: all options.
     """
-    given = {word.lstrip("+").split("=", 1)[0] for word in overrides if "=" in word}
+    given = {word.lstrip("+").split("=", 1)[0] for word in overrides if "=" in word} - set(known)
+    choices = {group.split("@")[0]: option for group, option in choices.items()}
     lines: list[tuple[str, str]] = []
     _walk(filled, "", "", lines, lambda path: _origin(path, given, added, choices, known))
     width = min(60, max((len(text) for text, origin in lines if origin), default=0))
@@ -163,7 +168,7 @@ def _origin(path: str, given: set[str], added: Collection[str], choices: Mapping
     parts = path.split(".")
     for depth in (2, 1):
         group = "/".join(parts[:depth])
-        if group in choices and group in known and len(parts) > depth:
+        if group in choices and len(parts) > depth:
             return f"{group}/{choices[group]}.yaml"
     return "train.yaml"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,7 +38,6 @@ def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
     """
     from lightning.pytorch import seed_everything
 
-    quiet()
     started = time.perf_counter()
     seed_everything(config["seed"], workers=True, verbose=False)
     data.assign()
@@ -62,7 +60,6 @@ def test(
     config: Config, record: Record, data: VibrationData, task: Task, trainer: Trainer, checkpoint: dict[str, Any]
 ) -> Fitted:
     """Test the weights of a checkpoint on the test set, once; predictions go into the record."""
-    quiet()
     begun = time.perf_counter()
     task.load_state_dict(checkpoint["state_dict"])
     task.groups = groups(data)  # type: ignore[assignment]
@@ -105,14 +102,6 @@ def start_from(task: Task, path: Path) -> None:
     skipped = sorted(set(weights) - set(fit))
     log.info("init: %d tensors loaded from %s, %d skipped%s", len(fit), path, len(skipped),
              f" ({', '.join(skipped[:4])})" if skipped else "")  # fmt: skip
-
-
-def quiet() -> None:
-    """Silence what Lightning says on every run and no user needs; it sets its own level when it is imported."""
-    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"lightning\.")
-    warnings.filterwarnings("ignore", module=r"torch\.")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -1,0 +1,120 @@
+"""Wrong words: found before torch, all at once, with the nearest right name, exit code 2."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.conftest import ROOT, TINY, Command
+
+
+def test_all_errors_at_once(command: Command):
+    done = command("model.widht=64", "task.optimizer.lrr=1", "sede=3", "modle=wdcnn", "trainer=cpuu", "data.window=x")
+    assert done.code == 2
+    for message in (
+        "trainer=cpuu: no such option; did you mean 'cpu'?",
+        "model.widht: WDCNN has no parameter 'widht'; did you mean 'width'?",
+        "task.optimizer.lrr: AdamW has no parameter 'lrr'; did you mean 'lr'?",
+        "sede: no such key",
+        "did you mean 'seed'?",
+        "modle: no such key",
+        "data.window: wrong value",
+    ):
+        assert message in done.err
+    assert not done.folder.exists()
+
+
+def test_keys_behind_plus_signs(command: Command):
+    done = command("+model.widht=64", "++task.optimizer.lrr=1")
+    assert done.code == 2
+    assert "model.widht" in done.err
+    assert "task.optimizer.lrr" in done.err
+
+
+def test_a_test_metric_as_monitor(command: Command):
+    done = command("monitor=test/macro_f1")
+    assert done.code == 2
+    assert "chosen on the test set" in done.err
+
+
+def test_an_untrusted_target(command: Command, tmp_path):
+    canary = tmp_path / "canary"
+    for target in ("os.system", "pathlib.Path.touch", "phmbench.record.directory.shutil.rmtree"):
+        done = command(f"model._target_={target}", f"model.command='touch {canary}'")
+        assert done.code == 2
+        assert "model._target_" in done.err or "model:" in done.err
+    assert not canary.exists()
+
+
+def test_an_algorithm_that_the_task_does_not_take(command: Command):
+    done = command("task/algoritm=erm")
+    assert done.code == 2
+    assert "task/algorithm" in done.err
+
+
+def test_the_check_command(command: Command):
+    good = command(*TINY, program="check")
+    assert good.code == 0
+    assert "valid" in good.out
+    bad = command("model.widht=1", program="check")
+    assert bad.code == 2
+
+
+def test_fsdp_on_a_cpu_says_so(command: Command):
+    done = command(*TINY[:-2], "trainer=fsdp")
+    assert done.code == 2
+    assert "fsdp needs a GPU" in done.err
+
+
+def test_gpu_on_a_cpu_says_so(command: Command):
+    done = command(*TINY[:-2], "trainer=gpu")
+    assert done.code == 2
+    assert "needs a GPU" in done.err
+
+
+def test_several_machines_need_torchrun(command: Command):
+    done = command(*TINY[:-2], "trainer=multinode")
+    assert done.code == 2
+    assert "torchrun" in done.err
+
+
+def test_rigs_that_are_no_data_options(command: Command):
+    done = command("data=bearings", "data.rigs=[cwru,mfptt]")
+    assert done.code == 2
+    assert "did you mean 'mfpt'?" in done.err
+
+
+def test_folds_of_a_split_without_targets(command: Command):
+    done = command(*TINY, "task/split=recordings", "folds=all")
+    assert done.code == 2
+    assert "has no target" in done.err
+
+
+def test_no_data_names_the_command_that_gets_them(command: Command, tmp_path):
+    done = command("data=cwru", env={"PHMBENCH_DATA": str(tmp_path)})
+    assert done.code == 3
+    assert "bearing-datasets" in done.err
+    assert "build cwru" in done.err
+
+
+def test_what_the_check_imports():
+    """--help, --cfg, list, show, check and a wrong key in fresh interpreters: no torch, NumPy, pandas."""
+    program = (
+        "import sys; from phmbench.cli import main\n"
+        "try: main({words!r})\n"
+        "except SystemExit as end: code = end.code or 0\n"
+        "heavy = [m for m in ('torch', 'numpy', 'pandas', 'lightning', 'matplotlib', 'scipy') if m in sys.modules]\n"
+        "print('HEAVY', heavy, 'CODE', code)\n"
+    )
+    for words, code in (
+        (["train", "--help"], 0),
+        (["train", "--cfg", "job"], 0),
+        (["train", "model.widht=1"], 2),
+        (["list", "model"], 0),
+        (["show", "task=cddg"], 0),
+        (["check"], 0),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program.format(words=words)], capture_output=True, text=True, cwd=ROOT, check=False
+        )
+        assert f"HEAVY [] CODE {code}" in done.stdout, (words, done.stdout[-300:], done.stderr[-500:])
