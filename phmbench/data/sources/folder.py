@@ -171,7 +171,9 @@ def read_table(path: Path, *, required: Sequence[str]) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(f"{path}: no such file; got nothing; expected a CSV table of recordings; correct `table`")
     try:
-        table = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig", dtype=dict.fromkeys(TEXT, str))
+        with path.open(encoding="utf-8-sig") as file:
+            between = readers.separator(file.readline())
+        table = pd.read_csv(path, sep=between, encoding="utf-8-sig", dtype=dict.fromkeys(TEXT, str))
     except Exception as error:  # pandas and csv raise their own
         raise readers.damaged(path, error) from error
     table.columns = pd.Index([str(c).strip() for c in table.columns])

@@ -216,9 +216,16 @@ def _parquet(path: Path, key: str | None) -> Contents:
     return Contents(names, file.metadata.num_rows, None, take)
 
 
+def separator(line: str) -> str:
+    """What stands between columns, by a table's first line: tab, semicolon or comma, the first that is in it."""
+    return next((s for s in "\t;," if s in line), ",")
+
+
 def _columns(path: Path, numeric: Sequence[str], key: str | None) -> tuple[str, ...]:
     if key is not None:
         return (_choose(path, numeric, key),)
+    if not numeric:
+        raise ValueError("no column of numbers")
     without_time = tuple(n for n in numeric if n.strip().lower() not in TIME_COLUMNS)
     return without_time or tuple(numeric)
 
@@ -230,10 +237,10 @@ def _text(path: Path, key: str | None) -> Contents:
         first, second = file.readline().strip(), file.readline().strip()
     if not first:
         raise ValueError("an empty first line")
-    separator = max("\t;,", key=first.count) if path.suffix.lower() == ".csv" else "\t"
-    decimal = "," if separator != "," and "," in (second or first) and "." not in (second or first) else "."
-    header = None if all(_is_number(v, decimal) for v in first.split(separator)) else 0
-    table = pd.read_csv(path, sep=separator, decimal=decimal, header=header, encoding="utf-8-sig", low_memory=False)
+    between = separator(first)
+    decimal = "," if between != "," and "," in (second or first) and "." not in (second or first) else "."
+    header = None if all(_is_number(v, decimal) for v in first.split(between)) else 0
+    table = pd.read_csv(path, sep=between, decimal=decimal, header=header, encoding="utf-8-sig", low_memory=False)
     table.columns = pd.Index([str(c).strip() for c in table.columns])
     if table.columns.has_duplicates:
         raise ValueError(f"columns of one name: {', '.join(table.columns[table.columns.duplicated()])}")
