@@ -10,10 +10,10 @@ import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from phmbench.errors import RecordError
-from phmbench.record import atomic, environment, lock, result, schema
+from phmbench.record import atomic, claim, environment, lock, log, result, schema
 from phmbench.record.configuration import read_config, require_same, write_config
 from phmbench.record.contents import clear, clear_parts, folder_name
 from phmbench.record.status import METRICS, STATUS, State, exists, read_metrics, read_status, state
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from phmbench.record.predictions import Example
 
-logger = logging.getLogger("phmbench")
+logger = log.logger
 
 
 class Record:
@@ -40,7 +40,7 @@ class Record:
 
     def __init__(self, path: Path, config: Mapping[str, Any], *, descriptor: int | None, owner: bool) -> None:
         self.path, self.config = path, dict(config)
-        self.log: logging.Handler | None = _log_to(path / "log.txt") if owner else None
+        self.log: logging.Handler | None = log.attach(path / "log.txt") if owner else None
         self._descriptor, self._is_open = descriptor, owner
 
     @classmethod
@@ -56,13 +56,13 @@ class Record:
             RecordError: the folder holds a record (and `overwrite` is false), or a running one, or cannot be written.
         """
         path = Path(path).resolve()
-        descriptor = _lock(path)
+        descriptor = claim.claim(path)
         try:
             if overwrite:
                 clear(path)
             elif exists(path) or (path / METRICS).exists():
                 lock.release(descriptor)  # while we hold it, the record there looks as if it were running
-                _refuse(path)
+                claim.refuse(path)
             record = cls(path, config, descriptor=descriptor, owner=True)
             record._say("running", started=_now())
             write_config(path, config)
@@ -85,7 +85,7 @@ class Record:
         """
         path = Path(path).resolve()
         status = read_status(path)
-        descriptor = _lock(path)
+        descriptor = claim.claim(path)
         try:
             if state(path) == "done":
                 raise RecordError(f"{path}: the run is done; got resume; expected a run that failed or was "
@@ -247,8 +247,7 @@ class Record:
     def _end(self, what: State, error: BaseException | None) -> None:
         """A disk so full that the state cannot be said leaves it to the lock, which ends: interrupted."""
         if error is not None and self.log is not None:
-            info = (type(error), error, error.__traceback__)
-            self.log.handle(logging.LogRecord("phmbench", logging.ERROR, "", 0, "the run failed", None, info))
+            log.write_error(self.log, error)
         try:
             self._say(what, ended=_now(), error=None if error is None else f"{type(error).__name__}: {error}")
         except RecordError as full:
@@ -261,54 +260,6 @@ class Record:
             self.log.close()
         lock.release(self._descriptor)
         self._is_open = False
-
-
-def _lock(path: Path) -> int | None:
-    """Make the folder and hold it.
-
-    Raises:
-        RecordError: it is in use, or cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        descriptor = lock.take(path)
-    except lock.TakenError:
-        _refuse(path)
-    except OSError as error:
-        raise RecordError(
-            f"{path}: the run directory cannot be made; got {error.strerror or error}; expected a writable place; "
-            "choose another with paths.output=…"
-        ) from error
-    if descriptor is None and exists(path) and state(path) == "running":
-        _refuse(path)
-    return descriptor
-
-
-def _refuse(path: Path) -> NoReturn:
-    """Say why a folder cannot be used for a new run."""
-    if not exists(path):
-        what, then = "a metrics.json that no run of this version wrote", "choose another folder with hydra.run.dir=…"
-        if not (path / METRICS).exists():
-            what, then = "a folder that another process holds", "wait for it, or choose another with hydra.run.dir=…"
-    else:
-        status, now = read_status(path), state(path)
-        who = f" by process {status.get('pid')} on {status.get('host')}"
-        what = f"a run that is {now}" + (who if now == "running" else "")
-        then = {
-            "running": "wait for it, or choose another folder with hydra.run.dir=…",
-            "done": "choose another folder with hydra.run.dir=…, or overwrite it",
-        }.get(now, f"go on with it: phmbench resume {path}; or overwrite it")
-    raise RecordError(f"{path}: the run directory is taken; got {what}; expected a new or empty folder; {then}")
-
-
-def _log_to(path: Path) -> logging.Handler:
-    """Let the logger "phmbench" write to a file as well, times in the local zone."""
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    return handler
 
 
 def _now() -> str:

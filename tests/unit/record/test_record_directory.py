@@ -126,6 +126,7 @@ def test_a_worker_that_outlives_its_parent_does_not_keep_the_record_running(tmp_
         record = Record.open(sys.argv[1], {})
         if os.fork() == 0:
             os.close(1)
+            os.close(2)
             time.sleep(20)
             os._exit(0)
         print("open", flush=True)
@@ -215,6 +216,7 @@ def test_a_full_disk_says_what_to_do_and_leaves_the_old_file(tmp_path):
     process = begin(tmp_path, code)
     _, said = process.communicate()
     assert process.returncode == 0, said
+    assert said.count("log.txt: cannot be written; got File too large") == 1
     assert (tmp_path / "split.csv").read_text() == "small"
     assert not list(tmp_path.glob(".*.part"))
     assert state(tmp_path) == "interrupted"  # the disk was too full even to say that it failed

@@ -1,0 +1,51 @@
+"""log.txt: what the logger "phmbench" is told while a record is open."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+logger = logging.getLogger("phmbench")
+
+
+class LogFile(logging.FileHandler):
+    """A log that does not end a run when the disk is full: it says so once, and goes on when there is room again."""
+
+    _said = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
+        """Say once that the log is not whole."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError) and not self._said:
+            self._said = True
+            print(
+                f"{self.baseFilename}: cannot be written; got {error.strerror or error}; expected room for the log; "
+                "free space: the run goes on, its log has a gap",
+                file=sys.stderr,
+            )
+        elif not isinstance(error, OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Close the file; what does not fit on a full disk is given up."""
+        try:
+            super().close()
+        except OSError:
+            self.handleError(logging.makeLogRecord({}))
+
+
+def attach(path: Path) -> LogFile:
+    """Let the logger "phmbench" write to a file as well, with local times; INFO is its level unless another was set."""
+    handler = LogFile(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    return handler
+
+
+def write_error(handler: logging.Handler, error: BaseException) -> None:
+    """The error with its traceback, into the file alone: on the screen the command says what the user must know."""
+    info = (type(error), error, error.__traceback__)
+    handler.handle(logging.LogRecord("phmbench", logging.ERROR, "", 0, "the run failed", None, info))
