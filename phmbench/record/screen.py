@@ -68,7 +68,7 @@ def results(result: Mapping[str, Any], *, path: str | Path, file: IO[str] | None
             groups = words.grouped(result["metrics"], prefix, suffix)
             if len(groups) > 1:  # of a single rig it is what stands above
                 shown += [_groups_table(result, name, groups), ""]
-    audit = f"train+val and test share: {words.audit(result['split'])}"
+    audit = f"shared with train+val: {words.audit(result['split'])}"
     times = " · ".join(f"{key.replace('_', '-')} {words.duration(value)}" for key, value in result["seconds"].items())
     shown += [_labelled("audit", Text(audit)), *_marks(result["split"], notes=False), _labelled("time", Text(times))]
     _show([*shown, _place(path), ""], file)

@@ -7,14 +7,14 @@ from typing import Any
 
 SEPARATES = {
     "sample": "windows of the same recordings are on both sides; only their samples differ",
-    "recording": "recordings are separate; the same physical units are on both sides",
+    "recording": "recordings are separate; physical units are on both sides",
     "unit": "physical units (bearings, gears, machines) are separate",
     "condition": "physical units and operating conditions are separate",
     "rig": "rigs are separate: the test machine was never seen",
 }
 """What the level of a split means for the test set."""
 
-WEAK = "weak: below the level of physical units, so the numbers say little about a machine not seen in training"
+WEAK = "weak: below the level of physical units: says little about a machine not seen in training"
 LEAKY = "leaky: known to leak; for reproducing literature only"
 
 TITLES = {

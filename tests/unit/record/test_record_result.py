@@ -176,3 +176,12 @@ def _valid(fit):
     if not VALID:
         repeats = [fit(seed=0), fit(seed=1, level="recording")]
         VALID.append(result.aggregate_folds({"a": result.aggregate_repeats(repeats)}))
+
+
+def test_the_docs_name_every_key_of_the_format():
+    from pathlib import Path
+
+    text = (Path(__file__).parents[3] / "docs" / "record.md").read_text()
+    shape = schema.metrics_schema()
+    keys = [*shape["properties"], *shape["$defs"]["split"]["properties"], *shape["$defs"]["fold"]["properties"]]
+    assert [key for key in keys if f"`{key}`" not in text] == []

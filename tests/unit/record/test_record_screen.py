@@ -70,7 +70,7 @@ def test_results_of_a_fit(fit):
         r"^macro F1 +0\.610 +0\.900$",
         r"^macro AUROC +–$",
         r"^inner +0\.610$",
-        r"^audit +train\+val and test share: samples 0 · recordings 0 · units 0 · conditions 3 · rigs \?$",
+        r"^audit +shared with train\+val: samples 0 · recordings 0 · units 0 · conditions 3 · rigs \?$",
         r"^time +set-up 1\.0 s · fit 1 min 10 s · test 0\.5 s$",
         r"^record +outputs/run$",
     ):
