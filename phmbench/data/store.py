@@ -194,8 +194,7 @@ def _content(path: Path) -> store_file.Content:
 
 def _build(path: Path, key: str, chosen: Plan, sources: Mapping[str, Source], progress: Progress | None) -> None:
     """Write a store under a temporary name and give it its own when all is on the disk. The lock is held."""
-    for left_over in path.parent.glob(f"{key}.*.tmp"):  # of a builder that was killed: the lock is ours
-        left_over.unlink()
+    _clear(path.parent, key)
     temporary = path.with_name(f"{key}.{os.getpid()}.tmp")
     count = len(chosen.channels)
     size = 4 * count * int(chosen.length.sum())
@@ -209,9 +208,9 @@ def _build(path: Path, key: str, chosen: Plan, sources: Mapping[str, Source], pr
             content=content,
         )
         store_file.describe(temporary, key=key, table=table, fingerprints=profiles, channels=chosen.channels, crc=crc)
-        _sync(temporary)
+        store_file.sync(temporary)
         os.replace(temporary, path)
-        _sync(path.parent)
+        store_file.sync(path.parent)
     except OSError as error:
         code = error.errno or 0
         if code in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
@@ -224,6 +223,18 @@ def _build(path: Path, key: str, chosen: Plan, sources: Mapping[str, Source], pr
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _clear(folder: Path, key: str) -> None:
+    """Remove what killed builders left: of this store, whose lock is held, and of others, whose lock nobody holds."""
+    for left_over in folder.glob("*.tmp"):
+        other = left_over.name.split(".")[0]
+        if other == key:
+            left_over.unlink()
+            continue
+        with open(folder / f"{other}.lock", "a") as file, contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left_over.unlink(missing_ok=True)
 
 
 def _convert(
@@ -283,12 +294,3 @@ def _unwritable(code: int, folder: Path) -> DataError:
         f"paths.cache: cannot be written ({os.strerror(code)}); got {folder}; expected a folder where "
         "files can be made; set paths.cache or the environment variable PHMBENCH_CACHE to one"
     )
-
-
-def _sync(path: Path) -> None:
-    """Have the disk keep a file or a folder's names, before anything relies on them."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

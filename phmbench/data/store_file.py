@@ -153,6 +153,15 @@ def intact(content: Content, row: int) -> bool:
     return zlib.crc32(content.signals[start : start + size].data) == int(content.crc[row])
 
 
+def sync(path: Path) -> None:
+    """Have the disk keep a file or a folder's names, before anything relies on them."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _spread(content: Content) -> list[int]:
     """Choose recordings evenly over the store, as many as fit into SPOT_BYTES, and at least one."""
     rows = len(content.crc)

@@ -86,9 +86,10 @@ def gather(
     Raises:
         IndexError: a row is not in the index, or a window is not in `signals`.
     """
-    recording = windows.recording[rows]
-    start = offset[recording] + windows.start[rows]
-    starts = start[:, None] + length[recording][:, None] * np.arange(channels)  # (B, C)
+    recording = windows.recording.take(rows)
+    starts = (offset.take(recording) + windows.start.take(rows))[:, None]  # (B, 1)
+    if channels > 1:
+        starts = starts + length.take(recording)[:, None] * np.arange(channels)  # (B, C)
     # What sliding_window_view gives, without its 20 µs of checks per call; NumPy checks the view against the buffer.
     if window > signals.size:
         raise IndexError(f"window: {window} samples; all signals together have {signals.size}; expected at most that")
