@@ -43,6 +43,7 @@ def draw(path: Path, result: dict[str, Any]) -> list[Path]:
     for axis, (names, label) in zip(axes, panels, strict=True):
         _panel(axis, curves, names, label, best=best[0] if best else None)
     axes[-1].set_xlabel("optimiser step")
+    axes[-1].xaxis.get_major_locator().set_params(integer=True)
     last = max(points[-1][0] for points in curves.values())
     title = (
         f"Validation {words.title(monitor)} is best, {words.number(best[1])}, at step {best[0]:.0f} of {last:.0f}"

@@ -6,7 +6,9 @@ import datetime
 import json
 import logging
 import os
+import shlex
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -65,6 +67,7 @@ class Record:
                 claim.refuse(path)
             record = cls(path, config, descriptor=descriptor, owner=True)
             record._say("running", started=_now())
+            log.write(record.log, f"begun: {shlex.join(sys.argv)}")
             write_config(path, config)
             atomic.write_text(path / "environment.txt", environment.describe())
         except BaseException:
@@ -97,6 +100,7 @@ class Record:
             clear_parts(path)
             record = cls(path, own, descriptor=descriptor, owner=True)
             record._say("running", started=status.get("started") or _now(), resumed=_now())
+            log.write(record.log, f"resumed: {shlex.join(sys.argv)}")
             atomic.write_text(path / "environment.txt", environment.describe())
         except BaseException:
             lock.release(descriptor)
@@ -191,6 +195,7 @@ class Record:
         if pages:
             self._write_pages(outcome)
         self._say("done", ended=_now())
+        log.write(self.log, "the run is done")
         atomic.write_text(self.path / METRICS, text)
         self._close()
 
@@ -246,8 +251,7 @@ class Record:
 
     def _end(self, what: State, error: BaseException | None) -> None:
         """A disk so full that the state cannot be said leaves it to the lock, which ends: interrupted."""
-        if error is not None and self.log is not None:
-            log.write_error(self.log, error)
+        log.write(self.log, f"the run {'failed' if what == 'failed' else 'was interrupted'}", error)
         try:
             self._say(what, ended=_now(), error=None if error is None else f"{type(error).__name__}: {error}")
         except RecordError as full:

@@ -45,7 +45,9 @@ def attach(path: Path) -> LogFile:
     return handler
 
 
-def write_error(handler: logging.Handler, error: BaseException) -> None:
-    """The error with its traceback, into the file alone: on the screen the command says what the user must know."""
-    info = (type(error), error, error.__traceback__)
-    handler.handle(logging.LogRecord("phmbench", logging.ERROR, "", 0, "the run failed", None, info))
+def write(handler: logging.Handler | None, text: str, error: BaseException | None = None) -> None:
+    """A line of the record's own, with the traceback of an error, into the file alone: the screen has other words."""
+    if handler is not None:
+        level = logging.INFO if error is None else logging.ERROR
+        info = None if error is None else (type(error), error, error.__traceback__)
+        handler.handle(logging.LogRecord("phmbench.record", level, "", 0, text, None, info))

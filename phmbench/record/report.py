@@ -98,14 +98,9 @@ def _results(result: Mapping[str, Any]) -> str:
         "<h2>Results</h2>",
         _table(["metric", *(words.SETS[s] for s in stages)], rows, caption=over, main="macro F1"),
     ]
-    for heading, prefix, suffix, kind in (
-        ("class", "test/f1/", "", "F1"),
-        ("rig", "test/rig/", "/macro_f1", "macro F1"),
-    ):
-        groups = words.grouped(result["metrics"], prefix, suffix)
-        if len(groups) > 1:  # of a single rig it is what stands above
-            rows = [[name, _value(result, metric)] for name, metric in groups.items()]
-            parts.append(_table([heading, f"test {kind}"], rows))
+    for kind, members in words.groups(result["metrics"]).items():
+        rows = [[name, _value(result, metric)] for name, metric in members.items()]
+        parts.append(_table([kind, "test F1" if kind == "class" else "test macro F1"], rows))
     if result["folds"]:
         parts.append(_folds(result["folds"]))
     chosen = f"Checkpoint chosen by {result['monitor']}" if result["monitor"] else "No checkpoint was chosen"
@@ -152,8 +147,7 @@ def _split(split: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         parts.append(_table(["windows", *(words.SETS[s] for s in counted)], rows, main="all"))
     sources = split.get("class_sources") or {}
     if sources:
-        rows = [[name, ", ".join(where)] for name, where in sources.items()]
-        parts.append(_table(["class", "in training from"], rows))
+        parts.append(_facts({name: ", ".join(where) for name, where in sources.items()}, caption="in training from"))
     return "\n".join(parts)
 
 
@@ -251,6 +245,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str =
     return f'<div class="wide"><table>{said}<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
 
 
-def _facts(facts: Mapping[str, str]) -> str:
+def _facts(facts: Mapping[str, str], *, caption: str = "") -> str:
     rows = "\n".join(f'<tr><th scope="row">{escape(k)}</th><td>{escape(v)}</td></tr>' for k, v in facts.items())
-    return f'<table class="facts"><tbody>\n{rows}\n</tbody></table>'
+    said = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f'<table class="facts">{said}<tbody>\n{rows}\n</tbody></table>'

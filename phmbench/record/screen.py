@@ -20,6 +20,7 @@ from rich.text import Text
 from phmbench.record import words
 
 WIDTH = 100
+MAX_GROUPS = 20  # rows of a table of classes, rigs or conditions
 Choices = Mapping[str, str | tuple[str, str]]
 
 
@@ -64,10 +65,8 @@ def results(result: Mapping[str, Any], *, path: str | Path, file: IO[str] | None
     if result["folds"]:
         shown += [_folds_table(result["folds"]), ""]
     else:
-        for name, prefix, suffix in (("class", "test/f1/", ""), ("rig", "test/rig/", "/macro_f1")):
-            groups = words.grouped(result["metrics"], prefix, suffix)
-            if len(groups) > 1:  # of a single rig it is what stands above
-                shown += [_groups_table(result, name, groups), ""]
+        for kind, names in words.groups(result["metrics"]).items():
+            shown += [_groups_table(result, kind, names), ""]
     audit = f"shared with train+val: {words.audit(result['split'])}"
     times = " · ".join(f"{key.replace('_', '-')} {words.duration(value)}" for key, value in result["seconds"].items())
     shown += [_labelled("audit", Text(audit)), *_marks(result["split"], notes=False), _labelled("time", Text(times))]
@@ -192,10 +191,12 @@ def _value(result: Mapping[str, Any], name: str) -> str:
     return words.number(result["metrics"][name]) + words.spread(result, name)
 
 
-def _groups_table(result: Mapping[str, Any], heading: str, groups: Mapping[str, str]) -> Table:
-    table = _table([heading, "test F1" if heading == "class" else "test macro F1"])
-    for name, metric in groups.items():
+def _groups_table(result: Mapping[str, Any], kind: str, names: Mapping[str, str]) -> Table:
+    table = _table([kind, "test F1" if kind == "class" else "test macro F1"])
+    for name, metric in list(names.items())[:MAX_GROUPS]:
         table.add_row(Text(name), _value(result, metric))
+    if len(names) > MAX_GROUPS:
+        table.add_row(f"and {len(names) - MAX_GROUPS} more, in the record", "")
     return table
 
 

@@ -34,13 +34,21 @@ def overall(metrics: Iterable[str], *, stage: str) -> list[str]:
     return [f"{stage}/{n}" for n in [*known, *(n for n in names if n not in TITLES)]]
 
 
-def grouped(metrics: Mapping[str, Any], prefix: str, suffix: str = "") -> dict[str, str]:
-    """Class or rig → full name of its metric: those that begin with `prefix` (`test/f1/`) and end with `suffix`."""
-    return {
-        name[len(prefix) : len(name) - len(suffix)]: name
-        for name in metrics
-        if name.startswith(prefix) and name.endswith(suffix) and len(name) > len(prefix) + len(suffix)
-    }
+def groups(metrics: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Kind of group → name → metric of the test set: `{"class": {"inner": "test/f1/inner"}, "rig": {…}, …}`.
+
+    Classes by their F1; whatever else a test set was parted by (`test/rig/hit_sm/self_built/macro_f1`,
+    `test/condition/0 hp/macro_f1`) by macro F1, and only where there are several: of one it is the whole test set.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for metric in metrics:
+        stage, _, rest = metric.partition("/")
+        kind, _, name = rest.partition("/")
+        if stage == "test" and kind == "f1" and name:
+            found.setdefault("class", {})[name] = metric
+        elif stage == "test" and name.endswith("/macro_f1"):
+            found.setdefault(kind, {})[name.removesuffix("/macro_f1")] = metric
+    return {kind: names for kind, names in found.items() if kind == "class" or len(names) > 1}
 
 
 def title(name: str) -> str:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -86,7 +87,10 @@ def test_leaving_without_a_result_is_no_success(tmp_path, config):
 def test_the_log_holds_what_phmbench_says(tmp_path, config):
     with Record.open(tmp_path, config):
         logging.getLogger("phmbench.data").info("epoch 1")
-    assert "INFO phmbench.data: epoch 1" in (tmp_path / "log.txt").read_text()
+    begun, said, ended = (tmp_path / "log.txt").read_text().splitlines()
+    assert "INFO phmbench.record: begun: " in begun
+    assert said.endswith("INFO phmbench.data: epoch 1")
+    assert ended.endswith("the run was interrupted")
 
 
 def test_a_running_record_is_refused_by_name_of_its_process(tmp_path, config):
@@ -101,6 +105,7 @@ def test_a_second_process_is_refused_and_a_killed_one_leaves_an_interrupted_reco
     """kill -9 in the middle of writing: every file is whole, the lock is gone, the record can be resumed."""
     process = begin(tmp_path)
     try:
+        time.sleep(0.2)  # it writes and writes
         assert state(tmp_path) == "running"
         with pytest.raises(RecordError, match=rf"running by process {process.pid} on"):
             Record.resume(tmp_path)
@@ -110,6 +115,7 @@ def test_a_second_process_is_refused_and_a_killed_one_leaves_an_interrupted_reco
         process.communicate()
     assert state(tmp_path) == "interrupted"
     assert json.loads((tmp_path / "status.json").read_text())["pid"] == process.pid
+    assert (tmp_path / "split.csv").stat().st_size == 40_000
     with pytest.raises(RecordError, match=r"got a run that is interrupted; .* phmbench resume"):
         Record.open(tmp_path, config)
     record = Record.resume(tmp_path)
@@ -151,7 +157,7 @@ def test_a_done_record_is_kept_unless_overwritten(tmp_path, config, fit):
     (tmp_path / "checkpoints").mkdir()
     record = Record.open(tmp_path, {"seed": 1}, overwrite=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
-        [".lock", "config.yaml", "environment.txt", "mine.txt", "status.json"]
+        [".lock", "config.yaml", "environment.txt", "log.txt", "mine.txt", "status.json"]
     )
     record.interrupt()
 

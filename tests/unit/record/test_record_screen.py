@@ -116,6 +116,25 @@ def made(names):
     )  # fmt: skip
 
 
+def test_groups_of_the_test_set():
+    """Classes by F1; rigs and conditions by macro F1, also names with slashes; of a single one nothing is said."""
+    names = ["test/macro_f1", "test/f1/inner", "test/recall/inner", "val/f1/inner", "test/rig/hit_sm/a/macro_f1",
+             "test/rig/hit_sm/a/accuracy", "test/rig/cwru/macro_f1", "test/condition/0 hp/macro_f1"]  # fmt: skip
+    assert words.groups(names) == {
+        "class": {"inner": "test/f1/inner"},
+        "rig": {"hit_sm/a": "test/rig/hit_sm/a/macro_f1", "cwru": "test/rig/cwru/macro_f1"},
+    }
+
+
+def test_a_long_table_is_cut_and_says_so(fit):
+    outcome = fit()
+    outcome["metrics"].update({f"test/condition/{i} rpm/macro_f1": 0.5 for i in range(23)})
+    text = results(outcome)
+    assert re.search(r"^19 rpm +0\.500$", text, re.MULTILINE)
+    assert re.search(r"^and 3 more, in the record$", text, re.MULTILINE)
+    assert "20 rpm" not in text
+
+
 def test_markup_in_names_is_shown_as_it_is(fit):
     outcome = fit()
     outcome["data"]["classes"] = ["[red]inner"]
