@@ -296,8 +296,19 @@ def _grid_table(returns: Sequence[Any]) -> None:
 def _execute(job: config.Config, folder: Path, **how: Any) -> dict[str, Any]:
     from phmbench import run
 
+    _messages_to_screen()
     gc.enable()
     return run.execute(job, folder, **how)
+
+
+def _messages_to_screen() -> None:
+    """What the logger "phmbench" is told goes to the screen, as well as into the record's log.txt."""
+    logger = logging.getLogger("phmbench")
+    logger.propagate = False
+    if not any(type(handler) is logging.StreamHandler for handler in logger.handlers):
+        screen = logging.StreamHandler(sys.stdout)
+        screen.setLevel(logging.INFO)
+        logger.addHandler(screen)
 
 
 # -- the other commands -------------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ def execute(config: Config, folder: Path, *, resume: bool = False, pages: bool =
     with record:
         if ranks.joined():
             ranks.board().tell("run", str(record.path))
+        log.debug("run of %s into %s", config["pipeline"]["_target_"], record.path)
         outcome = axes.run(config, record, pipeline)
         record.finish(outcome, pages=pages)
         outcome = record.result()

@@ -34,7 +34,7 @@ class Assignment(NamedTuple):
     val: NDArray[np.int64]
     test: NDArray[np.int64]
     classes: tuple[str, ...]  # the label space, sorted; only windows of these classes are in the sets
-    domain: NDArray[np.int64]  # (N,) index into `domains` for windows of train and val, −1 elsewhere
+    domain: NDArray[np.int64]  # (N,) index into `domains`; −1 in test, and in val where training lacks the domain
     domains: tuple[str, ...]  # source domains, by name
     name: str  # of the split: "units", "hold_out", …
     level: str  # of LEVELS: what separates the test set

@@ -56,8 +56,9 @@ class Task(LightningModule):
         self._log("test")
 
     def _log(self, stage: str) -> None:
+        metrics = self.report(stage)  # also after a sanity check, whose scores must be forgotten
         if not self.trainer.sanity_checking:
-            self.log_dict({f"{stage}/{name}": value for name, value in self.report(stage).items()})
+            self.log_dict({f"{stage}/{name}": value for name, value in metrics.items()})
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())  # an algorithm's own parameters are among them

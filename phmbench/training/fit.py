@@ -42,6 +42,7 @@ def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
     seed_everything(config["seed"], workers=True, verbose=False)
     data.assign()
     task = build.task(config, data.facts)
+    _require_known_rigs(task, data)
     if config["init"] is not None:
         start_from(task, Path(config["init"]))
     trainer = _trainer(config, record)
@@ -71,6 +72,18 @@ def test(
         parameters=sum(p.numel() for p in task.parameters()),
         seconds={"test": time.perf_counter() - begun},
     )
+
+
+def _require_known_rigs(task: Task, data: VibrationData) -> None:
+    """A part that reads the rig knows nothing of one that training has not seen: said before the fit, not after it."""
+    reading = [type(p).__name__ for p in task.network.modules() if "rig" in getattr(p, "reads", ())]
+    tested = data.windows.recording[data.assignment.test]
+    foreign = sorted({str(rig) for rig in data.table["rig"].iloc[tested[data.rig_of[tested] < 0]]})
+    if reading and foreign:
+        raise ConfigError(
+            f"task.head: {reading[0]} has a part for each training rig; got test rigs without one: {', '.join(foreign)}; "
+            "choose task/head=linear, or a split that leaves every rig in training"
+        )
 
 
 def groups(data: VibrationData) -> dict[str, dict[str, Any]]:

@@ -147,7 +147,7 @@ def test_two_processes_under_a_grid(command: Command):
     assert done.code == 0, done.err
     results = [json.loads(path.read_text()) for path in done.folder.glob("*/metrics.json")]
     assert sorted(r["seed"] for r in results) == [0, 1]
-    assert len(list(done.folder.iterdir())) == 2
+    assert len([path for path in done.folder.iterdir() if path.is_dir()]) == 2
 
 
 def test_optimizer_and_schedule_are_applied(command: Command):
