@@ -178,7 +178,7 @@ def checked(line: Line, composed: DictConfig, choices: dict[str, str]) -> config
     if line.wrong or found:
         raise ConfigError(_together([*line.wrong, *found]))
     filled, _ = fill(job)
-    return {"choices": choices, **filled}
+    return {**filled, "choices": choices}
 
 
 def _choices(composed: DictConfig) -> dict[str, str]:

@@ -46,13 +46,16 @@ class SeedEpoch(Callback):
 
 
 class KeepParts(Callback):
-    """Puts the nodes of model and head into every checkpoint, so that it can be tested without naming them again."""
+    """Puts the nodes of model and head into every checkpoint, so that it can be tested without naming them again; and what
+    validation said of these weights."""
 
     def __init__(self, *, parts: dict[str, Any]) -> None:
         self.parts = parts
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["phmbench_parts"] = self.parts  # plain values: loads with weights only
+        metrics = {str(k): float(v) for k, v in trainer.callback_metrics.items() if str(k).startswith("val/")}
+        checkpoint["phmbench_metrics"] = metrics
 
 
 class Progress(Callback):

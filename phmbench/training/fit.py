@@ -185,10 +185,8 @@ def _chosen(trainer: Trainer) -> dict[str, Any]:
 
 def _validation_metrics(trainer: Trainer, checkpoint: dict[str, Any]) -> dict[str, float]:
     """The chosen checkpoint's own validation metrics and epoch: recomputed nowhere, read from where they were logged."""
-    callback: Any = trainer.checkpoint_callback
-    score = getattr(callback, "best_model_score", None)
-    metrics = {} if score is None else {str(callback.monitor): float(score)}
-    return {**metrics, "epoch": float(checkpoint.get("epoch", 0) + 1), "epochs": float(trainer.current_epoch)}
+    epochs = {"epoch": float(checkpoint.get("epoch", 0) + 1), "epochs": float(trainer.current_epoch)}
+    return {**checkpoint.get("phmbench_metrics", {}), **epochs}
 
 
 def _write_predictions(record: Record, data: VibrationData, task: Any) -> dict[str, Any]:
@@ -218,6 +216,7 @@ def _write_predictions(record: Record, data: VibrationData, task: Any) -> dict[s
                     start=int(data.windows.start[row[0]]),
                     channels=data.store.channels,
                     label=data.classes[k],
+                    unit=str(data.table["signal_unit"].iloc[r] or "") if "signal_unit" in data.table else "",
                 )
             )
     record.write_predictions(
