@@ -83,7 +83,9 @@ class BearingDatasets:
         self._refuse_unknown_channels(metadata)
         order = ["signal_file", "signal_row_group", "signal_row"]
         recordings = self._group(metadata.sort_values(order, kind="stable"))
-        return _named(recordings, name=self.name, known=facts.facts_of(self.name))
+        # A subset is built under a name of its own; the manifest says of what.
+        origin = (self._manifest().get("selection") or {}).get("of", self.name)
+        return _named(recordings, name=self.name, known=facts.facts_of(origin))
 
     def signal(self, row: pd.Series, channels: Sequence[str]) -> NDArray[np.floating[Any]]:
         """The recording of `row`: (channel, time) in the stored type, channels in the order asked for.

@@ -106,13 +106,13 @@ def draw_bearing(rig: Rig, fault: str, rng: np.random.Generator) -> Bearing:
     modes = len(rig.resonances_hz)
     return Bearing(
         fault=fault,
-        resonances_hz=np.asarray(rig.resonances_hz) * rng.uniform(0.82, 1.18, modes),
+        resonances_hz=np.asarray(rig.resonances_hz) * rng.uniform(0.78, 1.22, modes),
         damping=rig.damping * rng.uniform(0.6, 1.7, modes),
         resonance_gain=rng.uniform(0.3, 1.0, modes),
         echo_s=rng.uniform(2e-4, 2.5e-3, 3),
         echo_gain=rng.uniform(-0.6, 0.6, 3),
         noise_slope=rig.noise_slope + rng.uniform(-0.4, 0.4),
-        noise_bumps=np.stack([rng.uniform(0.03, 0.5, 4), rng.uniform(0.02, 0.1, 4), rng.uniform(0.5, 4.0, 4)], axis=1),
+        noise_bumps=np.stack([rng.uniform(0.03, 0.5, 4), rng.uniform(0.02, 0.1, 4), rng.uniform(1.0, 8.0, 4)], axis=1),
         harmonics=rng.uniform(0.1, 1.0, 4) / np.arange(1, 5),
         mesh=rng.uniform(0.1, 1.0, 3),
         shaft_db=rng.uniform(-4.0, 4.0),
@@ -168,14 +168,15 @@ def impulse_times(rate: float, jitter: float, seconds: float, rng: np.random.Gen
 def fault_signature(
     rig: Rig, bearing: Bearing, *, n: int, speed_hz: float, load: float, rng: np.random.Generator
 ) -> Signal:
-    """Impulses of the fault through resonances and transfer path, (time,), of unit power."""
+    """Impulses of the fault through all paths and the resonances, (time,), of unit power."""
     times, weights = impulses(rig, bearing, seconds=n / rig.rate_hz, speed_hz=speed_hz, load=load, rng=rng)
-    train = np.zeros(n + 1)
-    position = times * rig.rate_hz
-    index = position.astype(np.int64)
-    np.add.at(train, index, weights * (1 - (position - index)))  # between two samples: shared by both
-    np.add.at(train, np.minimum(index + 1, n), weights * (position - index))
-    x = np.fft.irfft(np.fft.rfft(train[:n], 2 * n) * path_response(rig, bearing, n), 2 * n)[:n]
+    arrival = np.concatenate([times, *(times + delay for delay in bearing.echo_s)]) * rig.rate_hz
+    strength = np.concatenate([weights, *(weights * gain for gain in bearing.echo_gain)])
+    index = arrival.astype(np.int64)
+    train = np.zeros(n + 1)  # what arrives between two samples is shared by both; after the end, it is in the last
+    np.add.at(train, np.minimum(index, n), strength * (1 - (arrival - index)))
+    np.add.at(train, np.minimum(index + 1, n), strength * (arrival - index))
+    x = np.fft.irfft(np.fft.rfft(train[:n], 2 * n) * resonance(rig, bearing, n), 2 * n)[:n]
     return np.asarray(x / max(float(x.std()), 1e-12))
 
 
@@ -212,14 +213,13 @@ def impulses(
     return times, weights * (1 + 0.15 * rng.standard_normal(times.shape))
 
 
-def path_response(rig: Rig, bearing: Bearing, n: int) -> NDArray[np.complex128]:
-    """Frequency response from the defect to the sensor, (n + 1,): decaying resonances, echoes of other paths."""
+def resonance(rig: Rig, bearing: Bearing, n: int) -> NDArray[np.complex128]:
+    """Frequency response of the structure between defect and sensor, (n + 1,): sum of decaying resonances."""
     f = np.arange(n + 1) * rig.rate_hz / (2 * n)
     response = np.zeros(n + 1, dtype=np.complex128)
     for f0, zeta, gain in zip(bearing.resonances_hz, bearing.damping, bearing.resonance_gain, strict=True):
         response += gain * 1j * f0 * f / (f0**2 - f**2 + 2j * zeta * f0 * f)  # a decaying cosine
-    echoes = 1 + np.exp(-2j * np.pi * f[:, None] * bearing.echo_s) @ bearing.echo_gain
-    return np.asarray(response * echoes)
+    return response
 
 
 def shaft_and_gears(rig: Rig, bearing: Bearing, *, n: int, speed_hz: float, rng: np.random.Generator) -> Signal:

@@ -15,7 +15,7 @@ from phmbench.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = 1
+VERSION = 2
 """To be raised with every change that alters a signal: stores that were built before are then other stores."""
 
 CHANNEL = "vibration"

@@ -163,6 +163,14 @@ def test_many_speeds_are_measured_ones(tmp_path):
     assert BearingDatasets(name="many", root=tmp_path).table()["speed_nominal_rpm"].isna().all()
 
 
+def test_a_subset_under_a_name_of_its_own_has_the_facts_of_what_it_is_a_subset_of(tmp_path):
+    folder = built(tmp_path, "cwru_small", {"a/DE": np.zeros(4)}, load=1.0, load_unit="hp", speed_rpm=1770.0)
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "selection": {"of": "cwru", "channels": ["DE"]}}))
+    row = BearingDatasets(name="cwru_small", root=tmp_path).table().iloc[0]
+    assert row[["condition", "speed_nominal_rpm", "rig"]].tolist() == ["1 hp", 1772.0, "cwru_small"]
+
+
 @pytest.fixture
 def data():
     if "PHMBENCH_DATA" not in os.environ:
