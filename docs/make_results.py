@@ -3,8 +3,8 @@
     python docs/make_results.py            run what has no record yet, then write the tables
     python docs/make_results.py --tables   only write the tables
 
-Each protocol is one command line, printed above its row. Its result is kept as a small JSON file in docs/results/, so that the
-command goes on where it stopped; a file that is removed is made again. Needs PHMBENCH_DATA.
+Each protocol is one command line, printed above its row. Its result is kept as a small JSON file in docs/results/, so
+that the command goes on where it stopped; a file that is removed is made again. Needs PHMBENCH_DATA.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ PROTOCOLS = (
     Protocol("cwru-time", "cwru", "time blocks with a gap", "stretches of time", "data=cwru task/split=time_blocks"),
     Protocol("cwru-recording", "cwru", "recordings", "recordings", "data=cwru task/split=recordings"),
     Protocol("cwru-load", "cwru", "one load held out, 4 folds", "load", "data=cwru task/split=load folds=all"),
-    Protocol("cwru-unit", "cwru", "bearings held out, 3 folds", "physical bearings", "data=cwru task/split=units folds=all"),
+    Protocol("cwru-unit", "cwru", "bearings held out, 3 folds", "physical bearings",
+             "data=cwru task/split=units folds=all"),
     Protocol("hit_sm-window", "hit_sm", "random windows", "nothing but samples",
              "data=hit_sm data.sample_rate=12000 task/split=window_random"),
     Protocol("hit_sm-speed", "hit_sm", "one speed held out, 3 folds", "speed",
@@ -122,8 +123,9 @@ def table(name: str) -> str:
     """A table of one rig: protocols down, models across."""
     rows = [p for p in PROTOCOLS if p.table == name]
     names = list(MODELS)
+    heads = " | ".join(f"{MODELS[m]}: macro F1" for m in names)
     lines = [
-        "| split | apart in train and test | " + " | ".join(f"{MODELS[m]}: macro F1" for m in names) + " | WDCNN: worst fold |",
+        f"| split | apart in train and test | {heads} | WDCNN: worst fold |",
         "| --- | --- | " + " | ".join("---:" for _ in names) + " | ---: |",
     ]
     for row in rows:
@@ -147,8 +149,9 @@ def fold_table(name: str) -> str:
     kept = {m: json.loads(file_of(protocol, m).read_text()) for m in MODELS if file_of(protocol, m).is_file()}
     if "wdcnn" not in kept:
         return ""
+    heads = " | ".join(f"{MODELS[m]}: macro F1" for m in kept)
     lines = [
-        "| target, never seen in training | " + " | ".join(f"{MODELS[m]}: macro F1" for m in kept) + " | WDCNN: macro AUROC |",
+        f"| target, never seen in training | {heads} | WDCNN: macro AUROC |",
         "| --- | " + " | ".join("---:" for _ in kept) + " | ---: |",
     ]
     for number_, fold in enumerate(kept["wdcnn"]["folds"]):

@@ -1,7 +1,7 @@
 """From a checked configuration to objects: the only place where anything is instantiated.
 
-Each function takes the node it is about and what the data or the record say, and returns one object. A parameter that bears the
-name of a fact gets it; nothing else of the configuration is passed on.
+Each function takes the node it is about and what the data or the record say, and returns one object. A parameter that
+bears the name of a fact gets it; nothing else of the configuration is passed on.
 """
 
 from __future__ import annotations

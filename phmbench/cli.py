@@ -85,7 +85,7 @@ def _stop(error: PhmbenchError) -> None:
     sys.exit(error.exit_code)
 
 
-# -- the command line ---------------------------------------------------------------------------------------------------------
+# -- the command line ------------------------------------------------------------------------------------------------
 
 
 class Line:
@@ -187,7 +187,7 @@ def _choices(composed: DictConfig) -> dict[str, str]:
     return {str(k): str(v) for k, v in chosen.items() if v is not None and not str(k).startswith("hydra")}
 
 
-# -- train --------------------------------------------------------------------------------------------------------------------
+# -- train -----------------------------------------------------------------------------------------------------------
 
 
 def _train(words: list[str]) -> int:
@@ -270,7 +270,7 @@ def _grid(line: Line, hydra: Hydra) -> int:
             raise
 
     line.compose(hydra, grid=True)
-    ComposeFirstLauncher.before = staticmethod(check_all)  # type: ignore[assignment]
+    ComposeFirstLauncher.before = staticmethod(check_all)
     (returns,) = hydra.multirun(config.CONFIG_NAME, run_job, line.overrides)
     for one in returns:
         if one.status == JobStatus.FAILED and not isinstance(one._return_value, PhmbenchError):
@@ -311,7 +311,7 @@ def _messages_to_screen() -> None:
         logger.addHandler(screen)
 
 
-# -- the other commands -------------------------------------------------------------------------------------------------------
+# -- the other commands ----------------------------------------------------------------------------------------------
 
 
 def _list(words: list[str]) -> int:

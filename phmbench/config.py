@@ -1,4 +1,5 @@
-"""From the words on the command line to one plain, resolved configuration. Imports Hydra, never torch, NumPy or pandas."""
+"""From the words on the command line to one plain, resolved configuration. Imports Hydra, never torch, NumPy or
+pandas."""
 
 from __future__ import annotations
 
@@ -69,6 +70,9 @@ class Place:
     path: Path
     package: str | None = None  # a package whose installation makes its classes trusted
 
+    def __str__(self) -> str:
+        return f"{self.provider} ({self.path})"
+
 
 def places(config_dirs: Sequence[str] = (), searchpath: Sequence[str] = ()) -> list[Place]:
     """All folders of options: ours, those of installed packages (entry point `phmbench`), and the user's.
@@ -83,11 +87,13 @@ def places(config_dirs: Sequence[str] = (), searchpath: Sequence[str] = ()) -> l
         if root is None:
             raise ConfigError(f"entry point phmbench/{entry.name}: package {package!r} cannot be found; reinstall it")
         found.append(Place(entry.name, root / (folder or "conf"), package.split(".")[0]))
-    for path in [*config_dirs, *searchpath]:
-        found.append(Place("--config-dir" if path in config_dirs else "hydra.searchpath", _folder(path)))
+    found += [Place("--config-dir", _folder(path)) for path in config_dirs]
+    found += [Place("hydra.searchpath", _folder(path)) for path in searchpath]
     for place in found:
         if not place.path.is_dir():
-            raise ConfigError(f"{place.provider}: no folder {place.path}; expected a folder with data/, model/, … in it")
+            raise ConfigError(
+                f"{place.provider}: no folder {place.path}; expected a folder with data/, model/, … in it"
+            )
     return found
 
 
@@ -121,7 +127,7 @@ def options(where: Iterable[Place]) -> dict[str, dict[str, list[Place]]]:
 def clashes(known: Mapping[str, Mapping[str, list[Place]]]) -> list[str]:
     """An option of one name in one group from two places, in words."""
     return [
-        f"{group}={name}: provided twice, by {' and by '.join(f'{p.provider} ({p.path})' for p in by)}; rename one of them"
+        f"{group}={name}: provided twice, by {' and by '.join(map(str, by))}; rename one of them"
         for group, names in known.items()
         for name, by in names.items()
         if len(by) > 1
@@ -134,9 +140,9 @@ OVERRIDE = re.compile(r"^(?P<prefix>\+\+|\+|~)?(?P<key>[^=@]+)(?P<package>@[^=]*
 def read_words(words: Sequence[str], known: Mapping[str, Mapping[str, object]]) -> tuple[list[str], list[str]]:
     """The overrides as Hydra is to see them, and what is wrong with them.
 
-    A value's key is sent as `++key`, so that any parameter of any signature can be set although no YAML lists it: the check,
-    not Hydra, refuses unknown keys, and shows all of them at once. Options that do not exist are reported with the nearest
-    name and left out, so that the rest can be checked too.
+    A value's key is sent as `++key`, so that any parameter of any signature can be set although no YAML lists it: the
+    check, not Hydra, refuses unknown keys, and shows all of them at once. Options that do not exist are reported with
+    the nearest name and left out, so that the rest can be checked too.
     """
     good, wrong = [], []
     for word in words:
@@ -160,7 +166,8 @@ def read_words(words: Sequence[str], known: Mapping[str, Mapping[str, object]]) 
 
 
 def _choices(value: str) -> list[str]:
-    """The option names in `a`, `a,b` (a sweep) and `[a,b]` (several at once); `null` and functions are left to Hydra."""
+    """The option names in `a`, `a,b` (a sweep) and `[a,b]` (several at once); `null` and functions are left to
+    Hydra."""
     value = value.strip()
     inner = value[1:-1] if value[:1] == "[" else value
     return [] if "(" in value or inner in ("null", "") else [name.strip().strip("'\"") for name in inner.split(",")]
@@ -220,7 +227,9 @@ def plain(composed: DictConfig, where: Sequence[Place]) -> Config:
         _expand_rigs(job, where)
         config: Any = OmegaConf.to_container(job, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{getattr(error, 'full_key', '') or 'configuration'}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(
+            f"{getattr(error, 'full_key', '') or 'configuration'}: {str(error).splitlines()[0]}"
+        ) from error
     task = config.get("task")
     if isinstance(task, dict):  # an option without content, such as scheduler=none, is nothing
         config["task"] = {key: None if value == {} else value for key, value in task.items()}
@@ -245,7 +254,7 @@ def _expand_rigs(job: DictConfig, where: Sequence[Place]) -> None:
     with open_dict(job):
         job.data.sources = {}
         for rig in rigs:
-            for name, node in OmegaConf.load(files[rig]).sources.items():  # type: ignore[union-attr]
+            for name, node in OmegaConf.load(files[rig]).sources.items():
                 job.data.sources[name] = node
         del job.data["rigs"]
 

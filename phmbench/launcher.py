@@ -17,8 +17,8 @@ log = logging.getLogger("phmbench")
 class ComposeFirstLauncher(Launcher):
     """Run jobs one after the other in this process, from configurations composed before the first of them.
 
-    A YAML file that is edited while a grid runs changes none of its jobs, and a job that the check refuses stops the grid
-    before anything has been computed. (Hydra's own launcher composes each job when its turn comes.)
+    A YAML file that is edited while a grid runs changes none of its jobs, and a job that the check refuses stops the
+    grid before anything has been computed. (Hydra's own launcher composes each job when its turn comes.)
     """
 
     before: ClassVar[Callable[[Sequence[DictConfig]], None] | None] = None  # the check, set by the command line

@@ -1,4 +1,5 @@
-"""What can be chosen, in words: for `--help`, `phmbench list` and `phmbench show`. Reads files as text; imports nothing heavy."""
+"""What can be chosen, in words: for `--help`, `phmbench list` and `phmbench show`. Reads files as text; imports
+nothing heavy."""
 
 from __future__ import annotations
 
@@ -114,10 +115,7 @@ def list_options(group: str, names: Mapping[str, Sequence[Place]]) -> str:
 
 
 def _about(signature: Signature) -> list[str]:
-    parameters = []
-    for parameter in signature.parameters:
-        if parameter.default is not None:
-            parameters.append(f"{parameter.name}={_short(parameter.literal)}")
+    parameters = [f"{p.name}={_short(p.literal)}" for p in signature.parameters if p.default is not None]
     lines = [f"paper: {signature.paper}"] if signature.paper else []
     if parameters and "phmbench" in signature.target:
         lines.append(f"parameters: {', '.join(parameters)}")

@@ -16,8 +16,8 @@ from phmbench.types import Assignment, Windows
 
 SETS = ("train", "val", "test")
 CERTAIN = 0.98
-"""Correlation of profiles that stops a run. Resampled copies reach 0.997; two of the 480 recordings of the simulator, of one
-machine at one speed, reach 0.952 (of the real rigs 0.65)."""
+"""Correlation of profiles that stops a run. Resampled copies reach 0.997; two of the 480 recordings of the simulator,
+of one machine at one speed, reach 0.952 (of the real rigs 0.65)."""
 
 
 class Audit(NamedTuple):

@@ -30,7 +30,8 @@ def run(config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]:
     targets = folds(config)
     for number, (name, target) in enumerate(targets.items(), 1):
         lines.heading(f"target {name} ({number} of {len(targets)})")
-        one = {**config, "folds": None, "task": {**config["task"], "split": {**config["task"]["split"], "target": target}}}
+        split = {**config["task"]["split"], "target": target}
+        one = {**config, "folds": None, "task": {**config["task"], "split": split}}
         results[name] = _in_child(f"target-{name}", one, record, lambda cfg, child: _repeats(cfg, child, pipeline))
     return result.aggregate_folds(results)
 

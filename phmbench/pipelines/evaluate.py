@@ -30,7 +30,7 @@ def run(*, cfg: Config, record: Record) -> dict[str, Any]:
     from phmbench.training.fit import read_checkpoint, test
 
     if cfg["init"] is None:
-        raise ConfigError("init: pipeline=evaluate tests a checkpoint; got none; set init=outputs/…/checkpoints/best.ckpt")
+        raise ConfigError("init: pipeline=evaluate tests a checkpoint; got none; set init=…/checkpoints/best.ckpt")
     started = time.perf_counter()
     checkpoint = read_checkpoint(Path(cfg["init"]))
     parts, state = checkpoint.get("phmbench_parts"), checkpoint.get("VibrationData")

@@ -21,8 +21,6 @@ def run(*, cfg: Config, record: Record) -> dict[str, Any]:
 
     count = ranks.wanted(cfg["trainer"])
     data = prepared(cfg, record)
-    if count > 1 and not ranks.joined():
-        fitted = ranks.launch(cfg, record, count)
-    else:
-        fitted = fit_and_test(cfg, record, data)
+    alone = count == 1 or ranks.joined()
+    fitted = fit_and_test(cfg, record, data) if alone else ranks.launch(cfg, record, count)
     return describe(cfg, data, fitted)

@@ -1,4 +1,5 @@
-"""Single lines on the screen between summary and results: headings of folds and seeds, progress of the store, a grid."""
+"""Single lines on the screen between summary and results: headings of folds and seeds, progress of the store, a
+grid."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ def sets(split: Mapping[str, Any], classes: Sequence[str]) -> None:
 
 
 def store_progress() -> Callable[[int, int], None]:
-    """Called with (done, total) recordings while a store is built: a bar on a terminal, else a line every ten seconds."""
+    """Called with (done, total) recordings while a store is built: a bar on a terminal, else a line every ten
+    seconds."""
     out = console()
     last = [0.0 if out.is_terminal else time.monotonic()]
 

@@ -36,7 +36,8 @@ class LossLog(Callback):
 
 
 class SeedEpoch(Callback):
-    """Seeds torch anew at each epoch from seed, epoch and rank, so that a resumed run draws what it would have drawn."""
+    """Seeds torch anew at each epoch from seed, epoch and rank, so that a resumed run draws what it would have
+    drawn."""
 
     def __init__(self, *, seed: int) -> None:
         self.seed = seed
@@ -46,8 +47,8 @@ class SeedEpoch(Callback):
 
 
 class KeepParts(Callback):
-    """Puts the nodes of model and head into every checkpoint, so that it can be tested without naming them again; and what
-    validation said of these weights."""
+    """Puts the nodes of model and head into every checkpoint, so that it can be tested without naming them again; and
+    what validation said of these weights."""
 
     def __init__(self, *, parts: dict[str, Any]) -> None:
         self.parts = parts

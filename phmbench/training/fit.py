@@ -12,7 +12,7 @@ from phmbench.config import Config
 from phmbench.errors import ConfigError, DataError, PhmbenchError
 
 if TYPE_CHECKING:
-    from lightning.pytorch import Trainer
+    from lightning.pytorch import Callback, Trainer
 
     from phmbench.data.datamodule import VibrationData
     from phmbench.record import Record
@@ -81,7 +81,7 @@ def _require_known_rigs(task: Task, data: VibrationData) -> None:
     foreign = sorted({str(rig) for rig in data.table["rig"].iloc[tested[data.rig_of[tested] < 0]]})
     if reading and foreign:
         raise ConfigError(
-            f"task.head: {reading[0]} has a part for each training rig; got test rigs without one: {', '.join(foreign)}; "
+            f"task.head: {reading[0]} has a part for each training rig; got test rigs without: {', '.join(foreign)}; "
             "choose task/head=linear, or a split that leaves every rig in training"
         )
 
@@ -134,7 +134,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ConfigError(f"init: {path} cannot be loaded as weights only; {reason}; expected best.ckpt of a run") from error
+        raise ConfigError(
+            f"init: {path} cannot be loaded as weights only; {reason}; take best.ckpt of a run"
+        ) from error
     if not isinstance(loaded, dict) or not isinstance(loaded.get("state_dict"), dict):
         raise ConfigError(f"init: {path} is not a checkpoint; expected one with state_dict, such as best.ckpt of a run")
     return loaded
@@ -144,10 +146,10 @@ def _trainer(config: Config, record: Record) -> Trainer:
     from phmbench.training.callbacks import KeepParts, LossLog, Progress, SeedEpoch
 
     parts = {"model": config["model"], "head": config["task"]["head"]}
-    extra = [LossLog(), SeedEpoch(seed=config["seed"]), KeepParts(parts=parts)]
+    extra: list[Callback] = [LossLog(), SeedEpoch(seed=config["seed"]), KeepParts(parts=parts)]
     if _is_first_rank():
-        extra.append(Progress(monitor=config["monitor"], label=record.path.name[:40]))  # type: ignore[arg-type]
-    return build.trainer(config, record.path, extra=list(extra))
+        extra.append(Progress(monitor=config["monitor"], label=record.path.name[:40]))
+    return build.trainer(config, record.path, extra=extra)
 
 
 def _is_first_rank() -> bool:
@@ -177,14 +179,15 @@ def _chosen(trainer: Trainer) -> dict[str, Any]:
     if not path:
         monitor = getattr(callback, "monitor", None)
         raise PhmbenchError(
-            f"trainer: no checkpoint was chosen{f' by {monitor}' if monitor else ''}; the monitored value was never finite "
-            "or validation never ran; lower task.optimizer.lr, or keep trainer.callbacks.checkpoint"
+            f"trainer: no checkpoint was chosen{f' by {monitor}' if monitor else ''}; its value was never finite or "
+            "validation never ran; lower task.optimizer.lr, or keep trainer.callbacks.checkpoint"
         )
     return read_checkpoint(Path(path))
 
 
 def _validation_metrics(trainer: Trainer, checkpoint: dict[str, Any]) -> dict[str, float]:
-    """The chosen checkpoint's own validation metrics and epoch: recomputed nowhere, read from where they were logged."""
+    """The chosen checkpoint's own validation metrics and epoch: recomputed nowhere, read from where they were
+    logged."""
     epochs = {"epoch": float(checkpoint.get("epoch", 0) + 1), "epochs": float(trainer.current_epoch)}
     return {**checkpoint.get("phmbench_metrics", {}), **epochs}
 
@@ -193,6 +196,7 @@ def _write_predictions(record: Record, data: VibrationData, task: Any) -> dict[s
     from phmbench.metrics import confusion
     from phmbench.record.predictions import Example
 
+    assert data.store is not None
     tested = task.tested
     rows = tested.window.numpy()
     if not len(rows):

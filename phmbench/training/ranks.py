@@ -1,7 +1,8 @@
 """Several processes: started by torch's elastic launcher on the one resolved configuration, or joined where they exist.
 
-Lightning's own launcher re-runs `sys.argv` for each rank, which under a multirun starts the whole grid again. Here the process
-that the user started composes, checks and prepares the store; its ranks are given the record and replay the one job in it.
+Lightning's own launcher re-runs `sys.argv` for each rank, which under a multirun starts the whole grid again. Here
+the process that the user started composes, checks and prepares the store; its ranks are given the record and replay
+the one job in it.
 """
 
 from __future__ import annotations
@@ -47,11 +48,11 @@ def wanted(trainer: Mapping[str, Any]) -> int:
     on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and gpus > 0)
     if (accelerator in ("gpu", "cuda") or strategy.startswith("fsdp")) and not gpus:
         what = "fsdp" if strategy.startswith("fsdp") else f"accelerator {accelerator}"
-        raise ConfigError(f"trainer: {what} needs a GPU, and this machine has none; choose trainer=cpu or trainer=ddp_cpu")
+        raise ConfigError(f"trainer: {what} needs a GPU, and there is none; choose trainer=cpu or trainer=ddp_cpu")
     if int(trainer.get("num_nodes") or 1) > 1 and not joined():
         raise ConfigError(
-            f"trainer.num_nodes: {trainer['num_nodes']} machines, and this process was started alone; start it on each with "
-            "`torchrun --nnodes=… --nproc-per-node=… train.py …` or `srun python train.py …`"
+            f"trainer.num_nodes: {trainer['num_nodes']} machines, and this process was started alone; start it on each "
+            "with `torchrun --nnodes=… --nproc-per-node=… train.py …` or `srun python train.py …`"
         )
     if devices in ("auto", -1, "-1"):
         return gpus if on_gpu and strategy != "auto" else 1
@@ -107,13 +108,16 @@ class Board:
     def __init__(self) -> None:
         from datetime import timedelta
 
-        from torch.distributed import PrefixStore, TCPStore
+        from torch.distributed.distributed_c10d import (
+            PrefixStore,
+            TCPStore,  # type: ignore[attr-defined]
+        )
 
         agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
         if agent or "MASTER_ADDR" in os.environ:
             host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         else:
-            from lightning.fabric.plugins.environments import SLURMEnvironment
+            from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
             environment = SLURMEnvironment()
             host, port = environment.main_address, environment.main_port
