@@ -34,7 +34,7 @@ class BearingDatasets:
     The package stores one row per signal (a channel of a recording) in row groups of about 8 MB; rows come in storage
     order, so that a reader who follows the table decodes each row group once. Facts that the package lacks: `facts.py`.
 
-    Source: https://pypi.org/project/bearing-datasets, version 0.3, schema version 2.
+    Source: the package bearing-datasets, version 0.3, schema version 2.
 
     Args:
         name: data set in `root`, e.g. "cwru".

@@ -170,9 +170,10 @@ def test_the_envelope_spectrum_shows_the_fault_and_nothing_where_there_is_none(r
 
 
 def test_a_bearing_is_easier_to_know_again_than_its_fault():
-    """Nearest neighbour on log spectra of windows of 2048, one rig: on windows of known bearings, drawn at random, it is
-    nearly always right, on bearings never heard about as good as chance, 1 in 5. It knows the bearing, not the fault,
-    which the test above shows to be there.
+    """Nearest neighbour on log spectra of windows of 2048, one rig.
+
+    On windows of known bearings, drawn at random, it is nearly always right; on bearings never heard about as good as
+    chance, 1 in 5. It knows the bearing, not the fault, which the test above shows to be there.
     """
     source = simulated(rigs=["motor"], bearings=3)
     table = source.table()
