@@ -4,6 +4,8 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.io import savemat, wavfile
 
 from phmbench.data.sources.readers import READERS, contents, read
@@ -187,3 +189,14 @@ def test_unknown_formats_channels_and_files(tmp_path):
         contents(tmp_path / "x.npy", key=None)
     with pytest.raises(DataError, match=r"x\.csv: has no channel z; got \['a', 'z'\]; expected of a, b; correct"):
         read(write(tmp_path / "x.csv"), key=None, channels=["a", "z"])
+
+
+@given(share=st.floats(0, 0.999))
+@settings(max_examples=25, deadline=None)
+@pytest.mark.parametrize("suffix", [".npy", ".mat", ".wav", ".h5", ".parquet"])
+def test_wherever_a_binary_file_is_cut_off_it_is_noticed(tmp_path_factory, suffix, share):
+    path = write(tmp_path_factory.mktemp("cut") / f"x{suffix}")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(DataError, match=rf"x\{suffix}: (cannot be read as|which variable)"):
+        read(path, key=None, channels=contents(path, key=None).channels)
