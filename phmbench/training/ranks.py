@@ -108,10 +108,7 @@ class Board:
     def __init__(self) -> None:
         from datetime import timedelta
 
-        from torch.distributed.distributed_c10d import (
-            PrefixStore,
-            TCPStore,  # type: ignore[attr-defined]
-        )
+        from torch._C._distributed_c10d import PrefixStore, TCPStore
 
         agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
         if agent or "MASTER_ADDR" in os.environ:
