@@ -27,6 +27,16 @@ TINY = (
 """Recordings and a trainer with which a run takes seconds."""
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """A test of real data that is skipped although PHMBENCH_DATA is set fails the run."""
+    report = yield
+    if report.skipped and item.get_closest_marker("realdata") and os.environ.get("PHMBENCH_DATA"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although PHMBENCH_DATA is set: {report.longrepr}"
+    return report
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The root of built rigs; without PHMBENCH_DATA the test is skipped."""
