@@ -101,10 +101,11 @@ class Line:
         parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE")
         self.parser, self.args = parser, parser.parse_intermixed_args(list(words))
         searchpath = [word for word in self.args.overrides if word.split("=")[0].lstrip("+") == "hydra.searchpath"]
+        words = [word for word in self.args.overrides if word not in searchpath]  # Hydra would import what pkg:// names
         dirs = [] if self.args.config_dir is None else [self.args.config_dir]
         self.places = config.places(dirs, [p for word in searchpath for p in _listed(word)])
         self.options = config.options(self.places)
-        self.overrides, self.wrong = config.read_words(self.args.overrides, self.options)
+        self.overrides, self.wrong = config.read_words(words, self.options)
         self.wrong = config.clashes(self.options) + self.wrong
         self.trusted = list(dict.fromkeys([*self.args.trust, *_environment_trust(), *self._installed()]))
 
@@ -125,8 +126,7 @@ class Line:
         Plugins.instance().register(ComposeFirstLauncher)
         path: Any = create_config_search_path(str(self.places[0].path))
         for place in self.places[1:]:
-            if place.provider != "hydra.searchpath":
-                path.append(provider=place.provider, path=f"file://{place.path}")
+            path.append(provider=place.provider, path=f"file://{place.path}")
         GlobalHydra.instance().clear()
         try:
             yield Hydra.create_main_hydra2("train", path)

@@ -75,7 +75,7 @@ class Place:
 
 
 def places(config_dirs: Sequence[str] = (), searchpath: Sequence[str] = ()) -> list[Place]:
-    """All folders of options: ours, those of installed packages (entry point `phmbench`), and the user's.
+    """All folders of options: ours, those of installed packages (entry point `phmbench`), and the user's, each once.
 
     Raises:
         ConfigError: a folder does not exist.
@@ -94,7 +94,10 @@ def places(config_dirs: Sequence[str] = (), searchpath: Sequence[str] = ()) -> l
             raise ConfigError(
                 f"{place.provider}: no folder {place.path}; expected a folder with data/, model/, … in it"
             )
-    return found
+    once: dict[Path, Place] = {}
+    for place in found:
+        once.setdefault(place.path.resolve(), place)
+    return list(once.values())
 
 
 def _package_dir(package: str) -> Path | None:
@@ -109,7 +112,11 @@ def _folder(path: str) -> Path:
         package, *rest = path[len("pkg://") :].split("/")
         parts = package.split(".") + rest
         root = _package_dir(parts[0])
-        return root.joinpath(*parts[1:]) if root else Path(path)
+        if root is None:
+            raise ConfigError(
+                f"hydra.searchpath: no package {parts[0]!r}; got {path}; expected one that is installed; install it"
+            )
+        return root.joinpath(*parts[1:])
     return Path(path.removeprefix("file://")).absolute()
 
 

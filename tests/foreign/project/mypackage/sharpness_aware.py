@@ -47,22 +47,24 @@ class SharpnessAware(Classification):
         losses = self.losses(batch)
         optimizer.zero_grad()
         self.manual_backward(losses["loss"])
-        way = self._climb()
+        way = self._to_worst_neighbour()
+        self._move(way, 1)
         optimizer.zero_grad()
         self.manual_backward(self.losses(batch)["loss"])
-        torch._foreach_sub_([parameter for parameter, _ in way], [step for _, step in way])
+        self._move(way, -1)
         optimizer.step()
         return losses
 
+    def _to_worst_neighbour(self) -> list[tuple[nn.Parameter, Tensor]]:
+        """The steps of length `radius`, in all, along the gradient (paper, eq. 2)."""
+        moved = [(each, each.grad) for each in self.parameters() if each.grad is not None]
+        norm = torch.stack([gradient.norm() for _, gradient in moved]).norm() + 1e-12
+        return [(each, gradient * (self.radius / norm)) for each, gradient in moved]
+
     @torch.no_grad()
-    def _climb(self) -> list[tuple[nn.Parameter, Tensor]]:
-        """Go to the worst neighbour; the way there."""
-        moved = [each for each in self.parameters() if each.grad is not None]
-        norm = torch.stack([each.grad.norm() for each in moved]).norm() + 1e-12
-        way = [(each, each.grad * (self.radius / norm)) for each in moved]
+    def _move(self, way: list[tuple[nn.Parameter, Tensor]], factor: int) -> None:
         for parameter, step in way:
-            parameter += step
-        return way
+            parameter.add_(step, alpha=factor)
 
     def on_train_epoch_end(self) -> None:
         if self.scheduler is not None:  # Lightning leaves this to the task as well
