@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phmbench import __version__, config
+from phmbench import __version__, config, trust
 from phmbench.errors import ConfigError, PhmbenchError
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 INTERRUPTED = 130  # the shell's exit code for Ctrl-C
-TRUST = "PHMBENCH_TRUST"  # trusted packages, for the processes that a run starts
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -107,7 +106,7 @@ class Line:
         self.options = config.options(self.places)
         self.overrides, self.wrong = config.read_words(words, self.options)
         self.wrong = config.clashes(self.options) + self.wrong
-        self.trusted = list(dict.fromkeys([*self.args.trust, *_environment_trust(), *self._installed()]))
+        self.trusted = list(dict.fromkeys([*self.args.trust, *trust.of_environment(), *self._installed()]))
 
     def _installed(self) -> list[str]:
         return [place.package for place in self.places if place.package]
@@ -155,10 +154,6 @@ def _listed(word: str) -> list[str]:
     return [part.strip().strip("'\"") for part in word.split("=", 1)[1].strip("[]").split(",") if part.strip()]
 
 
-def _environment_trust() -> list[str]:
-    return [name for name in os.environ.get(TRUST, "").split(",") if name]
-
-
 def _together(messages: Sequence[str]) -> str:
     if len(messages) == 1:
         return messages[0]
@@ -197,7 +192,7 @@ def _train(words: list[str]) -> int:
         print(help_text(config.options(config.places())))
         return 0
     line = Line(words)
-    os.environ[TRUST] = ",".join(line.trusted)
+    os.environ[trust.VARIABLE] = ",".join(line.trusted)
     with line.hydra() as hydra:
         if line.args.cfg:
             hydra.show_cfg(config.CONFIG_NAME, line.overrides, line.args.cfg, line.args.package, line.args.resolve)
@@ -385,8 +380,8 @@ def _recorded(args: argparse.Namespace) -> config.Config:
     from phmbench.check import require
 
     job = config.load(args.dir / "config.yaml")
-    trusted = [*args.trust, *_environment_trust(), *(p.package for p in config.places() if p.package)]
-    os.environ[TRUST] = ",".join(dict.fromkeys(trusted))
+    trusted = [*args.trust, *trust.of_environment(), *(p.package for p in config.places() if p.package)]
+    os.environ[trust.VARIABLE] = ",".join(dict.fromkeys(trusted))
     require(job, trusted=trusted)
     return job
 

@@ -52,7 +52,7 @@ def file_of(group: str, name: str, places: Sequence[Place]) -> Path:
 
 
 def title(file: Path) -> str:
-    """The first line of an option's YAML, without the comment sign; `# @package …`, which Hydra wants first, is none."""
+    """The first line of an option's YAML, without its sign; `# @package …`, which Hydra wants above it, is none."""
     with file.open(encoding="utf-8") as lines:
         first = next((line.strip() for line in lines if not re.match(r"\s*(#\s*@.*)?$", line)), "")
     return first.lstrip("# ").strip() if first.startswith("#") else ""

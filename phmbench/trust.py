@@ -7,6 +7,7 @@ So a target must be a class or function that the file of its dotted path defines
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,8 @@ from phmbench.lineage import lineage
 from phmbench.signatures import absent
 from phmbench.syntax import Definition, Import
 
+VARIABLE = "PHMBENCH_TRUST"
+"""The environment variable by which a run tells the processes that it starts whom the user trusts."""
 OWN = "phmbench"
 OWN_CLASSES = (
     "phmbench.adaptation",
@@ -102,6 +105,11 @@ def nodes(config: object, path: str = "") -> Iterator[tuple[str, Mapping[str, ob
     elif isinstance(config, list | tuple):
         for i, value in enumerate(config):
             yield from nodes(value, f"{path}[{i}]")
+
+
+def of_environment() -> list[str]:
+    """The packages that the command line of this process, or of the one that started it, trusts."""
+    return [name for name in os.environ.get(VARIABLE, "").split(",") if name]
 
 
 def check_target(target: object, trusted: Sequence[str] = ()) -> str | None:

@@ -16,7 +16,7 @@ from phmbench.check.root import check_root, fill_root
 from phmbench.check.slots import is_fact, may_be_absent
 from phmbench.errors import ConfigError
 from phmbench.signatures import NOT_LITERAL, Signature, signature_of
-from phmbench.trust import nodes
+from phmbench.trust import nodes, of_environment
 
 __all__ = ["Finding", "check", "fill", "require"]
 
@@ -45,13 +45,18 @@ def check(config: Mapping[str, object], *, trusted: Sequence[str] = (), root: st
     return sorted(found, key=lambda finding: finding.severity != "error")
 
 
-def require(config: Mapping[str, object], *, trusted: Sequence[str] = (), root: str = ROOT) -> list[Finding]:
+def require(config: Mapping[str, object], *, trusted: Sequence[str] | None = None, root: str = ROOT) -> list[Finding]:
     """Check, and give back what could not be checked.
+
+    Args:
+        config: as in `check`.
+        trusted: as in `check`; None: whom the command line of this run trusts.
+        root: as in `check`.
 
     Raises:
         ConfigError: something is wrong; the message lists all of it, a line each.
     """
-    found = check(config, trusted=trusted, root=root)
+    found = check(config, trusted=of_environment() if trusted is None else trusted, root=root)
     errors = [finding for finding in found if finding.severity == "error"]
     if errors:
         raise ConfigError("\n".join(map(str, errors)))

@@ -42,7 +42,7 @@ class Tones:
             }
             for fault in TONES_HZ
             for unit in range(self.units)
-            for load in (0, 1)
+            for load in (0, 1, 2)
         ]
         return pd.DataFrame(rows)
 
