@@ -23,9 +23,9 @@ RUNS = {
     "query": f"data=hit_sm 'data.where=\"speed_rpm >= 900\"' trainer=cpu {SHORT}",
     "time": f"data=cwru_48k trainer=cpu {SHORT}",
     "load": f"data=mfpt trainer=cpu {SHORT}",
-    "severity": "data=hit_sm 'data.where=\"fault_type != \\'normal\\'\"' task/split=severity folds=all trainer=cpu "
+    "severity": "data=hit_sm 'data.where=\"fault_severity_level > 0\"' task/split=severity folds=all trainer=cpu "
     f"model=spectral_linear {SHORT}",
-    "patch": f"data=cwru model=patch_transformer trainer=debug",
+    "patch": "data=cwru model=patch_transformer trainer=debug",
     "leaky": "data=cwru task/split=window_random trainer=cpu trainer.max_epochs=12",
     "honest": "data=cwru task/split=units folds=all trainer=cpu trainer.max_epochs=12",
 }

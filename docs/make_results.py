@@ -23,7 +23,7 @@ ROOT = HERE.parent
 RESULTS = HERE / "results"
 MODELS = {"wdcnn": "WDCNN", "spectral_linear": "linear on spectra"}
 KEPT = ("macro_f1", "balanced_accuracy", "accuracy", "macro_auroc")
-INNER_OUTER = "data.where=\"fault_type in ['inner', 'outer']\""
+INNER_OUTER = r'''"data.where='fault_type in [\"inner\", \"outer\"]'"'''
 
 
 class Protocol(NamedTuple):

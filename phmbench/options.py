@@ -100,26 +100,37 @@ def list_groups(known: Options) -> str:
 
 
 def list_options(group: str, names: Mapping[str, Sequence[Place]]) -> str:
-    """A table: option, title, paper, parameters, and where the option comes from."""
-    blocks = []
-    for name, places in sorted(names.items()):
-        file = file_of(group, name, places)
-        lines = [f"{_bold(name)}  {title(file)}"]
-        dotted = target(file)
-        if dotted:
-            lines += _about(signature_of(dotted))
-        if places[0].provider != "phmbench":
-            lines.append(f"from {places[0].provider}: {file}")
-        blocks.append("\n".join([*_wrapped(lines[0], ""), *(part for x in lines[1:] for part in _wrapped(x, "    "))]))
-    return "\n".join(blocks)
+    """A table: option, title, paper, parameters, and where the option comes from, if it is not ours."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = {name: _about(file_of(group, name, places), places[0]) for name, places in sorted(names.items())}
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
+    table.add_column(group, style="bold", overflow="fold", min_width=max(map(len, rows)))
+    heads = [head for head in ("title", "paper", "parameters", "from") if any(row[head] for row in rows.values())]
+    for head in heads:
+        table.add_column(head, overflow="fold", ratio=2 if head in ("title", "paper") else 1)
+    for name, row in rows.items():
+        table.add_row(Text(name), *(Text(row[head]) for head in heads), end_section=len(heads) > 1)
+    out = Console(width=WIDTH, highlight=False)
+    with out.capture() as captured:
+        out.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def _about(signature: Signature) -> list[str]:
-    parameters = [f"{p.name}={_short(p.literal)}" for p in signature.parameters if p.default is not None]
-    lines = [f"paper: {signature.paper}"] if signature.paper else []
-    if parameters and "phmbench" in signature.target:
-        lines.append(f"parameters: {', '.join(parameters)}")
-    return lines
+def _about(file: Path, place: Place) -> dict[str, str]:
+    dotted = target(file)
+    signature: Signature | None = signature_of(dotted) if dotted else None
+    ours = signature is not None and dotted.startswith("phmbench")
+    parameters = signature.parameters if signature is not None and ours else ()
+    return {
+        "title": title(file),
+        "paper": textwrap.shorten(signature.paper, 120, placeholder=" …") if signature is not None else "",
+        "parameters": ", ".join(f"{p.name}={_short(p.literal)}" for p in parameters if p.default is not None),
+        "from": "" if place.provider == "phmbench" else str(place),
+    }
 
 
 def show(
@@ -163,12 +174,27 @@ def _origin(path: str, given: set[str], added: Collection[str], choices: Mapping
         return "command line"
     if path in added:
         return "default of the signature"
+    experiment = known.get("experiment", {}).get(choices.get("experiment", ""))
+    if experiment and _states(file_of("experiment", choices["experiment"], experiment), path):
+        return f"experiment/{choices['experiment']}.yaml"
     parts = path.split(".")
     for depth in (2, 1):
         group = "/".join(parts[:depth])
         if group in choices and len(parts) > depth:
             return f"{group}/{choices[group]}.yaml"
     return "train.yaml"
+
+
+def _states(file: Path, path: str) -> bool:
+    """Whether a YAML gives the value at a dotted path."""
+    import yaml
+
+    node = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for key in path.split("."):
+        if not isinstance(node, Mapping) or key not in node:
+            return False
+        node = node[key]
+    return True
 
 
 def _with_origin(text: str, origin: str, width: int) -> str:
@@ -196,10 +222,6 @@ def _in_order(known: Options) -> list[str]:
 
 def _line(name: str, text: str) -> str:
     return f"  {name:<20}  " + textwrap.shorten(text, WIDTH - 24, placeholder=" …")
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent or "    ", break_on_hyphens=False)
 
 
 def _bold(text: str) -> str:
