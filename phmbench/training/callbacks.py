@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -75,41 +76,42 @@ class Progress(Callback):
 
         self.monitor, self.label, self.console = monitor, label, console()
         self.bar: Any = None
-        self.next = 0.0
+        self.last = time.monotonic()
+        self.note = ""
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.next = time.monotonic() + self.LINE_EVERY
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.console.is_terminal:
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
             self.bar = Progress(
                 TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("epoch {task.fields[epoch]}  {task.fields[note]}"),
+                BarColumn(bar_width=30),
+                TextColumn("{task.fields[note]}"),
                 TimeRemainingColumn(),
                 console=self.console,
                 transient=True,
                 auto_refresh=False,
             )
             self.bar.start()
-            total = (trainer.max_epochs or 1) * max(1, int(trainer.num_training_batches))
-            self.line = self.bar.add_task(self.label, total=total, epoch="1", note="")
+            batches = trainer.num_training_batches  # infinite where a loader has no length
+            total = batches * trainer.max_epochs if trainer.max_epochs and math.isfinite(batches) else None
+            self.line = self.bar.add_task(self.label, total=total, note="")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.bar is not None and (now := time.monotonic()) >= self.next - self.LINE_EVERY + self.EVERY:
-            self.next = now + self.LINE_EVERY
-            self.bar.update(self.line, completed=trainer.global_step, epoch=self._epoch(trainer), refresh=True)
+        if self.bar is not None and time.monotonic() >= self.last + self.EVERY:
+            self.last = time.monotonic()
+            done = trainer.current_epoch * int(trainer.num_training_batches) + batch_idx + 1
+            note = f"epoch {self._epoch(trainer)}  {self.note}"
+            self.bar.update(self.line, completed=done, note=note, refresh=True)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         value = trainer.callback_metrics.get(self.monitor)
-        note = "" if value is None else f"{self.monitor} {float(value):.4f}"
-        if self.bar is not None:
-            self.bar.update(self.line, note=note)
-        elif time.monotonic() >= self.next:
-            self.next = time.monotonic() + self.LINE_EVERY
-            self.console.print(f"{self.label}: epoch {self._epoch(trainer)}  {note}", highlight=False)
+        self.note = "" if value is None else f"{self.monitor} {float(value):.4f}"
+        if self.bar is None and time.monotonic() >= self.last + self.LINE_EVERY:
+            self.last = time.monotonic()
+            self.console.print(f"{self.label}: epoch {self._epoch(trainer)}  {self.note}", highlight=False)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._stop()
