@@ -15,6 +15,7 @@ import gc
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,16 @@ def _guarded(command: Callable[[list[str]], int], words: list[str]) -> None:
     except BrokenPipeError:  # `phmbench list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except Exception as error:  # a bug of ours, of a library or of a user's own class: told apart from a wrong choice
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        _stop(
+            PhmbenchError(
+                f"{type(error).__name__}: {error} (at {Path(last.filename).name}:{last.lineno}); not foreseen; the traceback "
+                "is in log.txt of the run directory, and on the screen with HYDRA_FULL_ERROR=1"
+            )
+        )
     sys.exit(code)
 
 

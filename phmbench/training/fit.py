@@ -148,8 +148,14 @@ def _trainer(config: Config, record: Record) -> Trainer:
     parts = {"model": config["model"], "head": config["task"]["head"]}
     extra: list[Callback] = [LossLog(), SeedEpoch(seed=config["seed"]), KeepParts(parts=parts)]
     if _is_first_rank():
-        extra.append(Progress(monitor=config["monitor"], label=record.path.name[:40]))
+        extra.append(Progress(monitor=config["monitor"], label=_label(record.path)))
     return build.trainer(config, record.path, extra=extra)
+
+
+def _label(path: Path) -> str:
+    """Which fold and seed is fitted: `mfpt seed-0`; `fit` where there is one."""
+    parts = [part.removeprefix("target-") for part in path.parts[-2:] if part.startswith(("target-", "seed-"))]
+    return " ".join(parts) or "fit"
 
 
 def _is_first_rank() -> bool:
