@@ -80,8 +80,8 @@ def _guarded(command: Callable[[list[str]], int], words: list[str]) -> None:
         last = traceback.extract_tb(error.__traceback__)[-1]
         _stop(
             PhmbenchError(
-                f"{type(error).__name__}: {error} (at {Path(last.filename).name}:{last.lineno}); not foreseen; the traceback "
-                "is in log.txt of the run directory, and on the screen with HYDRA_FULL_ERROR=1"
+                f"{type(error).__name__}: {error} (at {Path(last.filename).name}:{last.lineno}); not foreseen; the "
+                "traceback is in log.txt of the run directory, and on the screen with HYDRA_FULL_ERROR=1"
             )
         )
     sys.exit(code)
