@@ -1,0 +1,177 @@
+"""What holds for every option of conf/, whoever adds it: files, titles, comments, targets, one home for each value."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from phmbench import options as words
+from phmbench.check.slots import is_fact
+from phmbench.errors import ConfigError
+from phmbench.signatures import NOT_LITERAL, signature_of
+from phmbench.trust import check_target
+from tests.contract.composing import CONF, Option, composed, nodes, options
+
+OPTIONS = options()
+FILES = sorted(path for path in CONF.rglob("*.yaml") if "hydra" not in path.relative_to(CONF).parts)
+EXTRAS = ("logger=swanlab",)  # targets that lie in the extra itself; without it the check says how to get it
+SAID_AT_THE_TOP = {"root", "name", "channels", "where"}
+"""Keys of a rig's source: the same in every data option; the head of the file says what rig and channels are."""
+
+
+def ids(value: object) -> str:
+    return str(value.relative_to(CONF)) if isinstance(value, Path) else value.word if isinstance(value, Option) else ""
+
+
+def raw(file: Path) -> dict[str, Any]:
+    return yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+
+
+def test_the_walk_covers_every_file():
+    """The folder listed without any of our code: each YAML is an option, a base of options (`_…`), or the root."""
+    found = {
+        Path(folder, name).relative_to(CONF).as_posix()
+        for folder, _, names in os.walk(CONF)
+        for name in names
+        if not name.startswith("_")
+    }
+    assert all(name.endswith(".yaml") for name in found)
+    walked = {f"{option.group}/{option.name}.yaml" for option in OPTIONS}
+    assert found - walked == {"train.yaml", "hydra/launcher/compose_first.yaml"}
+    assert len(walked) == len(OPTIONS)
+
+
+def test_every_group_says_what_it_asks():
+    assert {option.group for option in OPTIONS} == set(words.GROUPS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=ids)
+def test_the_first_line_is_a_title(file: Path):
+    first, second = [*file.read_text(encoding="utf-8").splitlines(), ""][:2]
+    line = second if first == "# @package _global_" else first
+    assert line.startswith("# ")
+    assert len(line) <= 120
+    assert words.title(file) == line[2:]
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=ids)
+def test_it_composes_and_the_check_finds_nothing(option: Option):
+    """With the defaults of all other groups; where the package it needs is an extra, with the name of that extra."""
+    if option.word in EXTRAS:
+        try:
+            composed(option.word)
+        except ConfigError as error:
+            assert f"phmbench[{option.name}]" in str(error)  # noqa: PT017  installed or not: both are right
+    else:
+        config = composed(option.word)
+        assert {"data", "task", "model", "trainer", "pipeline"} <= {path for path, _ in nodes(config)}
+
+
+@pytest.mark.parametrize("file", FILES, ids=ids)
+def test_every_target_is_trusted(file: Path):
+    for path, node in nodes(raw(file)):
+        assert check_target(node["_target_"], ()) is None or f"logger={path}" in EXTRAS, path
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=ids)
+def test_a_task_model_and_pipeline_names_its_target_once(option: Option):
+    """An option is a node, or builds on one: what it is can be read in its file, or one beside it."""
+    top = option.group.split("/")[0]
+    if top in ("experiment", "logger") or option.word == "task/scheduler=none":
+        return
+    assert words.target(option.file)
+
+
+# -- one home for each value -----------------------------------------------------------------------------------------
+
+
+def own_values(file: Path) -> Iterator[tuple[str, str, object, Any]]:
+    """Path, key, value and parameter of what a file gives to our own classes."""
+    content = raw(file)
+    if "_target_" not in content and file.name != "train.yaml":
+        content["_target_"] = words.target(file) or "none"
+    if file.name == "train.yaml":
+        content["_target_"] = "phmbench.config.Run"
+    for path, node in nodes(content):
+        if not node["_target_"].startswith("phmbench."):
+            continue
+        signature = signature_of(node["_target_"])
+        for key, value in node.items():
+            if key in signature.by_name:
+                yield path, key, value, signature.by_name[key]
+
+
+@pytest.mark.parametrize("file", FILES, ids=ids)
+def test_no_value_repeats_a_signatures_default(file: Path):
+    for path, key, value, parameter in own_values(file):
+        default = parameter.literal
+        same = type(default) is type(value) and default == value
+        assert not same, f"{path}.{key}: {value!r} is the default of the signature too; leave it out here"
+
+
+@pytest.mark.parametrize("file", FILES, ids=ids)
+def test_no_fact_of_the_data_stands_in_yaml(file: Path):
+    group = file.parent.relative_to(CONF).as_posix().replace("/", ".")
+    for path, node in nodes(raw(file)):
+        where = ".".join(part for part in (group, path) if part)
+        if where.split(".")[0] in ("model", "task"):
+            assert [key for key in node if is_fact(where, key)] == []
+
+
+def test_a_choice_has_no_second_home_in_python():
+    """What every option of a group gives is a choice: our classes take it without a default."""
+    for group in sorted({option.group for option in OPTIONS}):
+        for option in options(group):
+            for path, key, value, parameter in own_values(option.file):
+                if value is None:
+                    assert parameter.literal is NOT_LITERAL, f"{option.word} {path}.{key}: null here, a default there"
+
+
+# -- comments --------------------------------------------------------------------------------------------------------
+
+KEY = re.compile(r"^(?P<indent> *)(?P<key>[\w.]+):(?P<rest>.*)$")
+WITHOUT = {"_target_", "defaults", "_partial_"}
+
+
+def lines_without_comment(file: Path) -> list[str]:
+    """Keys with a plain value and no comment on their line, or on their own above it."""
+    found, above, inside_defaults = [], "", False
+    for line in file.read_text(encoding="utf-8").splitlines():
+        match = KEY.match(line)
+        if match:
+            inside_defaults = match["key"] == "defaults"
+            is_leaf = bool(match["rest"].split("#")[0].strip())
+            commented = "#" in line or (above.lstrip().startswith("#") and bool(match["indent"]))
+            if is_leaf and not commented and not inside_defaults and match["key"] not in WITHOUT:
+                found.append(match["key"])
+        above = line
+    return found
+
+
+def explained(file: Path) -> set[str]:
+    """Keys with a comment in the files that this one builds on."""
+    bases = [base for base in raw(file).get("defaults", []) if isinstance(base, str) and base != "_self_"]
+    found: set[str] = set()
+    for base in bases:
+        path = file.parent / f"{base}.yaml"
+        if path.is_file():
+            keys = {m["key"] for line in path.read_text(encoding="utf-8").splitlines() if (m := KEY.match(line))}
+            found |= (keys - set(lines_without_comment(path))) | explained(path)
+    return found
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if "experiment" not in f.parts], ids=ids)
+def test_every_choice_has_a_comment(file: Path):
+    """On its line or above it, or in the option it builds on; the hydra block of train.yaml is not ours to explain."""
+    missing = [key for key in lines_without_comment(file) if key not in explained(file)]
+    if "data" in file.relative_to(CONF).parts:
+        missing = [key for key in missing if key not in SAID_AT_THE_TOP]
+    if file.name == "train.yaml":
+        missing = [key for key in missing if key not in ("dir", "subdir")]
+    assert missing == []
