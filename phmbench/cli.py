@@ -303,7 +303,6 @@ def _execute(job: config.Config, folder: Path, **how: Any) -> dict[str, Any]:
     from phmbench import run
 
     _messages_to_screen()
-    gc.enable()
     return run.execute(job, folder, **how)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,10 @@ def execute(config: Config, folder: Path, *, resume: bool = False, pages: bool =
     from phmbench import build
     from phmbench.pipelines import axes
     from phmbench.record import Record, screen
-    from phmbench.training import ranks
+    from phmbench.training import ranks, start
 
+    start.import_lightning(lean=start.alone(config["trainer"]) and not ranks.joined())
+    gc.enable()  # the command line has it off: its imports make nothing to collect
     pipeline = build.function(config["pipeline"])
     if ranks.joined() and ranks.rank():
         return axes.run(config, Record.attach(Path(ranks.board().hear("run"))), pipeline)

@@ -1,0 +1,80 @@
+"""The quick start, each in a fresh interpreter: what is left out, and that it is there the moment it is asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from tests.conftest import ROOT
+
+START = "import sys; from phmbench.training.start import import_lightning; import_lightning(lean=True)\n"
+
+
+def python(program: str) -> str:
+    words = [sys.executable, "-c", START + textwrap.dedent(program)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_training_step_needs_neither():
+    out = python("""
+        import torch
+        from lightning.pytorch import LightningModule, Trainer
+        class Task(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.layer = torch.nn.Linear(2, 1)
+            def training_step(self, batch, index):
+                return self.layer(batch[0]).sum()
+            def configure_optimizers(self):
+                return torch.optim.AdamW(self.parameters())
+        trainer = Trainer(max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
+                          enable_progress_bar=False, enable_model_summary=False)
+        trainer.fit(Task(), torch.utils.data.DataLoader([(torch.ones(1, 2),)] * 2, batch_size=None))
+        print([name for name in ("sympy", "scipy.signal", "torch._dynamo.eval_frame") if name in sys.modules])
+        """)
+    assert out.strip().endswith("[]")
+
+
+@pytest.mark.slow
+def test_both_are_real_when_asked_for():
+    out = python("""
+        import torch, lightning.fabric.wrappers as wrappers
+        from lightning.pytorch.utilities.compile import to_uncompiled
+        import scipy.signal
+        assert scipy.signal.resample_poly([1.0, 2.0, 3.0, 4.0], 1, 2).shape == (2,)
+        layer = torch.nn.Linear(2, 2)
+        assert not isinstance(layer, wrappers.OptimizedModule)
+        import torch._dynamo.config
+        assert torch._dynamo.config.__file__
+        compiled = torch.compile(layer, backend="eager")
+        assert torch.equal(compiled(torch.ones(1, 2)), layer(torch.ones(1, 2)))
+        assert isinstance(compiled, wrappers.OptimizedModule)
+        assert torch._dynamo.__file__.endswith("__init__.py")
+        import torch.distributed.fsdp
+        print("real")
+        """)
+    assert out.strip() == "real"
+
+
+@pytest.mark.slow
+def test_an_optimizer_step_can_be_compiled():
+    out = python("""
+        import torch
+        parameter = torch.nn.Parameter(torch.ones(3))
+        optimizer = torch.optim.SGD([parameter], lr=0.5)
+        parameter.grad = torch.ones(3)
+        torch.compile(optimizer.step, backend="eager")()
+        print(parameter.tolist())
+        """)
+    assert out.strip() == "[0.5, 0.5, 0.5]"
+
+
+def test_importing_the_library_changes_nothing():
+    words = [sys.executable, "-c", "import gc, sys, phmbench; print(gc.isenabled(), 'torch' in sys.modules)"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "True False"
