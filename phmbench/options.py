@@ -13,6 +13,7 @@ from typing import Any
 
 from phmbench.config import Place
 from phmbench.signatures import Signature, signature_of
+from phmbench.trust import LIBRARY_PACKAGES
 
 Options = Mapping[str, Mapping[str, Sequence[Place]]]
 WIDTH = 100
@@ -123,8 +124,8 @@ def list_options(group: str, names: Mapping[str, Sequence[Place]]) -> str:
 def _about(file: Path, place: Place) -> dict[str, str]:
     dotted = target(file)
     signature: Signature | None = signature_of(dotted) if dotted else None
-    ours = signature is not None and dotted.startswith("phmbench")
-    parameters = signature.parameters if signature is not None and ours else ()
+    found = () if signature is None else signature.parameters
+    parameters = [p for p in found if p.home.top not in LIBRARY_PACKAGES]  # Lightning's own would fill pages
     return {
         "title": title(file),
         "paper": textwrap.shorten(signature.paper, 120, placeholder=" …") if signature is not None else "",

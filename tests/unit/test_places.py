@@ -1,0 +1,112 @@
+"""Where options come from, without a run: folders of a user's own, search paths, titles, and whom a process trusts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from phmbench import config, options, trust
+from phmbench.check import check, require
+from phmbench.errors import ConfigError
+from tests.foreign.environment import PROJECT
+
+CONF = PROJECT / "mypackage" / "conf"
+FOREIGN = {
+    "seed": 0,
+    "model": {"_target_": "mypackage.band_energy.BandEnergy"},
+}
+
+
+@pytest.fixture
+def on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The foreign package can be imported, as if it were installed, and nobody has said that it is trusted."""
+    monkeypatch.syspath_prepend(str(PROJECT))
+    monkeypatch.delenv(trust.VARIABLE, raising=False)
+
+
+def test_a_folder_named_twice_counts_once_and_the_first_name_stays():
+    """Three ways to one folder: --config-dir, file:// and a detour; ours comes first."""
+    found = config.places([str(CONF)], [f"file://{CONF}", str(CONF / "model" / "..")])
+    assert [place.path for place in found] == [config.conf_dir(), CONF]
+    assert [place.provider for place in found] == ["phmbench", "--config-dir"]
+    assert config.clashes(config.options(found)) == []
+
+
+@pytest.mark.usefixtures("on_path")
+@pytest.mark.parametrize("word", ["pkg://mypackage.conf", "pkg://mypackage/conf"])
+def test_the_folder_of_a_package_is_found_without_importing_it(word: str):
+    import sys
+
+    assert config.places(searchpath=[word])[1].path == CONF
+    assert "mypackage" not in sys.modules
+
+
+def test_a_package_that_is_not_installed():
+    message = (
+        "hydra.searchpath: no package 'nopackage'; got pkg://nopackage.conf; expected one that is installed; install it"
+    )
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        config.places(searchpath=["pkg://nopackage.conf"])
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"--config-dir: no folder .*nowhere; expected a folder with data/, model/"):
+        config.places([str(tmp_path / "nowhere")])
+
+
+def test_a_name_from_two_places_names_both(tmp_path: Path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "wdcnn.yaml").write_text("# Mine\n")
+    (message,) = config.clashes(config.options(config.places([str(tmp_path)])))
+    expected = f"model=wdcnn: provided twice, by phmbench ({config.conf_dir()}) and by --config-dir ({tmp_path})"
+    assert message == f"{expected}; rename one of them"
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("# A title\n_target_: x.Y\n", "A title"),
+        ("# @package _global_\n# A title\nseed: 1\n", "A title"),
+        ("\n#@package model\n\n# A title\n", "A title"),
+        ("seed: 1 # no title\n", ""),
+        ("# @package _global_\nseed: 1\n# too late\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_title_is_the_first_comment_that_is_not_for_hydra(tmp_path: Path, text: str, title: str):
+    (tmp_path / "option.yaml").write_text(text)
+    assert options.title(tmp_path / "option.yaml") == title
+
+
+@pytest.mark.usefixtures("on_path")
+def test_a_list_shows_foreign_parameters_and_where_they_come_from():
+    known = config.options(config.places([str(CONF)]))
+    listed = options.list_options("model", known["model"])
+    (line,) = [line for line in listed.splitlines() if line.startswith("band_energy")]
+    assert "width=32" in line
+    assert "--config-dir" in line
+    trainers = options.list_options("trainer", known["trainer"])
+    assert "max_epochs=" not in trainers  # Lightning's own parameters are not listed
+
+
+@pytest.mark.usefixtures("on_path")
+def test_a_check_inside_a_run_trusts_whom_its_command_line_trusts(monkeypatch: pytest.MonkeyPatch):
+    refused = "model._target_: mypackage.band_energy.BandEnergy is not trusted"
+    with pytest.raises(ConfigError, match=re.escape(refused)):
+        require(FOREIGN)
+    monkeypatch.setenv(trust.VARIABLE, "other,mypackage")
+    assert trust.of_environment() == ["other", "mypackage"]
+    with pytest.raises(ConfigError) as error:  # of the root: data, task, … are missing
+        require(FOREIGN)
+    assert "is not trusted" not in str(error.value)
+    with pytest.raises(ConfigError, match=re.escape(refused)):
+        require(FOREIGN, trusted=())
+    assert any(refused in str(finding) for finding in check(FOREIGN))
+
+
+@pytest.mark.parametrize("value", ["", ","])
+def test_an_empty_variable_trusts_nobody(monkeypatch: pytest.MonkeyPatch, value: str):
+    monkeypatch.setenv(trust.VARIABLE, value)
+    assert trust.of_environment() == []
