@@ -6,6 +6,7 @@ import ast
 import math
 from collections.abc import Mapping, Sequence
 
+from phmbench.check.extras import absent_extra
 from phmbench.check.findings import Finding, near, unchecked
 from phmbench.check.slots import MAPPINGS_OF_NODES, NEEDED_SLOTS, SLOTS, is_fact, may_be_absent, passed
 from phmbench.check.values import Scope, accepts, is_node
@@ -37,6 +38,9 @@ def check_node(path: str, node: Node, config: Node, trusted: Sequence[str] = ())
         signature = signature_of(str(node["_target_"]))
     except ConfigError as error:
         return [Finding(f"{path}._target_", str(error)), *found]
+    lacking = absent_extra(signature)
+    if lacking is not None:
+        return [Finding(path, lacking), *found]
     for key in node:
         if not _is_special(key):
             found += [*_check_key(path, str(key), node[key], signature), *test_metric(f"{path}.{key}", node[key])]

@@ -109,9 +109,10 @@ def _check_sets(name: str, given: Assignment, table: pd.DataFrame, windows: Wind
 
 def _check_domains(name: str, given: Assignment, count: int) -> None:
     assert given.domain.shape == (count,), f"{name}: domain has the shape {given.domain.shape}; expected ({count},)"
-    used = given.domain[np.concatenate([given.train, given.val])]
+    used = given.domain[np.concatenate([given.train, given.val])]  # in validation −1 where training lacks the domain
     assert len(given.domains), f"{name}: there is no source domain; expected one name at least"
-    assert used.min() >= 0, f"{name}: a window of training or validation has no domain; expected an index into domains"
+    lowest = given.domain[given.train].min()
+    assert lowest >= 0, f"{name}: a window of training has no domain; got {lowest}; expected an index into domains"
     assert used.max() < len(given.domains), f"{name}: domain {used.max()} has no name; got {given.domains}"
     rest = np.setdiff1d(np.arange(count), np.concatenate([given.train, given.val]))
     assert (given.domain[rest] == -1).all(), (

@@ -486,7 +486,7 @@ def keep(given, mask):
             lambda given, windows: given._replace(domain=given.domain * 0),
             "outside of training and validation have a dom",
         ),
-        (lambda given, windows: given._replace(domain=given.domain * 0 - 1), "training or validation has no domain"),
+        (lambda given, windows: given._replace(domain=given.domain * 0 - 1), "a window of training has no domain"),
         (lambda given, windows: given._replace(domains=("alpha",)), "domain 1 has no name"),
         (lambda given, windows: given._replace(domains=()), "there is no source domain"),
     ],
