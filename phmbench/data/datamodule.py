@@ -160,15 +160,44 @@ class VibrationData(LightningDataModule):
             return
         table = self.open()
         assert self.store is not None
-        self.assignment = self.split(table, self.windows, self.window)
-        self.audit: Audit = audit(
-            self.assignment, table=table, windows=self.windows, window=self.window, fingerprints=self.store.fingerprints
-        )
-        self.classes = self.assignment.classes
-        self._index_facts(table)
+        self._take(self.split(table, self.windows, self.window))
+        if not len(self.assignment.train) or not len(self.assignment.val):
+            raise DataError("task.split: no window is left for training or validation; choose another task/split")
         if self.normalise == "train":
             self.statistics = norm.TrainStatistics.fit(self._raw(rows) for rows in _chunks(self.assignment.train))
             audit_statistics(self.assignment.train, self.assignment)
+
+    def test_all(self) -> None:
+        """Every labelled window is tested and none trains: for a checkpoint on recordings of its own."""
+        table = self.open()
+        labelled = table["label"].notna().to_numpy()
+        none = np.zeros(0, np.int64)
+        self._take(
+            Assignment(
+                train=none,
+                val=none,
+                test=np.flatnonzero(labelled[self.windows.recording]),
+                classes=tuple(sorted({str(label) for label in table["label"][labelled]})),
+                domain=np.full(len(self.windows.start), -1, np.int64),
+                domains=(),
+                name="all",
+                level="rig",
+                validation_level="rig",
+                notes=("every window is tested, none trains",),
+            )
+        )
+
+    def _take(self, assignment: Assignment) -> None:
+        assert self.store is not None
+        self.assignment, self.classes = assignment, assignment.classes
+        self.audit: Audit = audit(
+            assignment,
+            table=self.table,
+            windows=self.windows,
+            window=self.window,
+            fingerprints=self.store.fingerprints,
+        )
+        self._index_facts(self.table)
 
     def _index_facts(self, table: pd.DataFrame) -> None:
         """Per recording: what the context tells of its windows."""
@@ -216,6 +245,7 @@ class VibrationData(LightningDataModule):
                 "rigs": list(self.rigs),
                 "domains": list(self.assignment.domains),
                 "window": self.window,
+                "rate_hz": self.facts.rate_hz,
                 "normalise": self.normalise,
                 "mean": None if stats is None else stats.mean.ravel().tolist(),
                 "std": None if stats is None else stats.std.ravel().tolist(),
@@ -252,6 +282,7 @@ class VibrationData(LightningDataModule):
         for name, ours, theirs in (
             ("data.window", self.window, state["window"]),
             ("data.normalise", self.normalise, state["normalise"]),
+            ("data.sample_rate", self._rate(), state["rate_hz"]),
             ("data.channels", len(self.store.channels), len(state["channels"])),
         ):
             if ours != theirs:
@@ -276,6 +307,9 @@ class VibrationData(LightningDataModule):
             self.statistics = norm.TrainStatistics(
                 mean=np.array(state["mean"], np.float32)[:, None], std=np.array(state["std"], np.float32)[:, None]
             )
+
+    def _rate(self) -> float:
+        return float(self.table["rate_hz"].iloc[0])
 
     # -- batches -----------------------------------------------------------------------------------------------------
 

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from phmbench.training.fit import Fitted
 
 
-def prepared(cfg: Config, record: Record, adopt: Mapping[str, Any] | None = None) -> VibrationData:
+def prepared(
+    cfg: Config, record: Record, *, adopt: Mapping[str, Any] | None = None, test_all: bool = False
+) -> VibrationData:
     """Store, split and audit; split.csv written and the sets shown, by the first process.
 
     Args:
         cfg: the checked configuration.
         record: gets split.csv.
         adopt: what a checkpoint says of the data it was trained on; its classes and statistics are taken.
+        test_all: every window is tested; the split is not asked.
     """
     from phmbench.data.audit import split_table
     from phmbench.record import lines
@@ -32,6 +35,8 @@ def prepared(cfg: Config, record: Record, adopt: Mapping[str, Any] | None = None
     data = build.data(cfg)
     first = ranks.rank() == 0
     data.open(progress=lines.store_progress() if first else None)
+    if test_all:
+        data.test_all()
     data.assign()
     if adopt is not None:
         data.adopt(adopt)

@@ -126,6 +126,25 @@ def test_a_checkpoint_is_not_tested_on_what_it_was_trained_on(command: Command):
     assert (tested.folder / "metrics.json").exists() is False
 
 
+def test_a_checkpoint_is_tested_on_every_window_of_another_rig(command: Command):
+    words = ("task/split=recordings", "data.sources.simulated.rigs=[motor]", "trainer.max_epochs=1")
+    trained = command(*TINY, *words, name="trained")
+    best = trained.folder / "checkpoints" / "best.ckpt"
+    words = ("pipeline=evaluate", "pipeline.windows=all", f"init={best}", "data.sources.simulated.rigs=[pump]")
+    tested = command(*TINY, *words, name="tested")
+    assert tested.code == 0, tested.err
+    split = tested.result["split"]
+    assert split["level"] == "rig"
+    assert not split["weak"]
+    assert split["shared"]["rigs"] == split["shared"]["units"] == split["shared"]["samples"] == 0
+    assert split["train"]["windows"] == 0
+    counts = sum(map(sum, tested.result["confusion"]["counts"]))
+    assert counts == split["test"]["windows"] > trained.result["split"]["test"]["windows"]
+    other = command(*TINY, *words, "data.sample_rate=6000", name="other")
+    assert other.code == 3
+    assert "data.sample_rate: the checkpoint was trained with 12000" in other.err
+
+
 def test_two_processes_test_every_window_once(command: Command):
     """ddp_cpu: as many predictions as test windows, each once, and a checkpoint that tests the same in one process."""
     words = (*TINY, "task/split=recordings", "data.batch_size=7")
