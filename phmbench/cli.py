@@ -148,6 +148,9 @@ class Line:
         from hydra.errors import HydraException
         from hydra.types import RunMode
         from omegaconf.errors import OmegaConfBaseException
+        from yaml import YAMLError
+
+        from phmbench.options import damaged
 
         try:
             return hydra.compose_config(
@@ -159,6 +162,8 @@ class Line:
             )
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(_together([*self.wrong, str(error).strip()])) from error
+        except (YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(_together([*self.wrong, *damaged(self.places)])) from error
 
 
 def _listed(word: str) -> list[str]:
@@ -197,12 +202,12 @@ def _choices(composed: DictConfig) -> dict[str, str]:
 
 
 def _train(words: list[str]) -> int:
-    if "--help" in words or "-h" in words:
+    line = Line(words)
+    if line.args.help:
         from phmbench.options import help_text
 
-        print(help_text(config.options(config.places())))
+        print(help_text(line.options))
         return 0
-    line = Line(words)
     os.environ[trust.VARIABLE] = ",".join(line.trusted)
     with line.hydra() as hydra:
         if line.args.cfg:

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +54,14 @@ def file_of(group: str, name: str, places: Sequence[Place]) -> Path:
 
 def title(file: Path) -> str:
     """The first line of an option's YAML, without its sign; `# @package …`, which Hydra wants above it, is none."""
-    with file.open(encoding="utf-8") as lines:
+    with file.open(encoding="utf-8", errors="replace") as lines:  # the check says what is wrong with a file
         first = next((line.strip() for line in lines if not re.match(r"\s*(#\s*@.*)?$", line)), "")
     return first.lstrip("# ").strip() if first.startswith("#") else ""
 
 
 def target(file: Path) -> str:
     """What an option's YAML, or one that it builds on, names as `_target_`; "" where it is no single class."""
-    text = file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8", errors="replace")
     found = re.search(r"^_target_:\s*([\w.]+)\s*$", text, re.MULTILINE)
     if found:
         return found.group(1)
@@ -71,6 +71,21 @@ def target(file: Path) -> str:
         if parent.is_file() and parent != file and (inherited := target(parent)):
             return inherited
     return ""
+
+
+def damaged(where: Iterable[Place]) -> list[str]:
+    """The files of these places that are not YAML, in words."""
+    import yaml
+
+    found = []
+    for file in (file for place in where for file in sorted(place.path.rglob("*.yaml"))):
+        try:
+            yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            found.append(
+                f"{file}: not YAML; got {' '.join(str(error).split())}; expected YAML in UTF-8; correct the file"
+            )
+    return found
 
 
 def help_text(known: Options) -> str:
@@ -92,7 +107,7 @@ def help_text(known: Options) -> str:
 
 def _is_extra(file: Path) -> bool:
     """Options for rigs whose recordings must be fetched first come after those that were run here."""
-    return "not run here" in file.read_text(encoding="utf-8")
+    return "not run here" in file.read_text(encoding="utf-8", errors="replace")
 
 
 def list_groups(known: Options) -> str:

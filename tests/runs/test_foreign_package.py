@@ -168,6 +168,14 @@ def test_a_record_does_not_carry_trust(plain: Environment, recorded: Path, tmp_p
 
 
 @pytest.mark.slow
+def test_an_installed_package_is_trusted_with_records_as_well(trusting: Environment, recorded: Path, tmp_path: Path):
+    """The check lets it pass, and what is said then is that the run is done (5), not that it is not trusted (2)."""
+    done = trusting.run("phmbench", "resume", str(recorded), cwd=tmp_path)
+    assert done.code == 5
+    assert "the run is done" in done.err
+
+
+@pytest.mark.slow
 def test_ranks_find_foreign_classes(plain: Environment, tmp_path: Path):
     """Two processes; the variable, which they inherit, is as good as the word."""
     words = ("--config-dir", str(CONF), *OWN, "trainer=ddp_cpu", "trainer.max_epochs=1", "hydra.run.dir=run")

@@ -10,6 +10,7 @@ import pytest
 from phmbench import config, options, trust
 from phmbench.check import check, require
 from phmbench.errors import ConfigError
+from tests.conftest import Command
 from tests.foreign.environment import PROJECT
 
 CONF = PROJECT / "mypackage" / "conf"
@@ -89,6 +90,57 @@ def test_a_list_shows_foreign_parameters_and_where_they_come_from():
     assert "--config-dir" in line
     trainers = options.list_options("trainer", known["trainer"])
     assert "max_epochs=" not in trainers  # Lightning's own parameters are not listed
+
+
+def test_files_that_are_no_yaml_are_named_and_listed_all_the_same(tmp_path: Path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "latin.yaml").write_bytes(b"# Modell f\xfcr alle\nwidth: 3\n")
+    (tmp_path / "model" / "open.yaml").write_text("# Open\n_target_: [a\nx: }\n")
+    where = config.places([str(tmp_path)])[1:]
+    latin, left_open = options.damaged(where)
+    assert latin.startswith(f"{tmp_path / 'model' / 'latin.yaml'}: not YAML; got 'utf-8' codec can't decode byte 0xfc")
+    assert left_open.startswith(f"{tmp_path / 'model' / 'open.yaml'}: not YAML; got while parsing a flow sequence")
+    assert all(message.endswith("expected YAML in UTF-8; correct the file") for message in (latin, left_open))
+    assert "Open" in options.list_options("model", config.options(where)["model"])
+
+
+def test_ours_are_yaml():
+    assert options.damaged(config.places()) == []
+
+
+def test_the_command_names_the_damaged_file(command: Command, tmp_path: Path):
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    file = tmp_path / "mine" / "model" / "open.yaml"
+    file.write_text("# Open\n_target_: [a\nx: }\n")
+    done = command("--config-dir", "mine", "model=open", program="check")
+    assert done.code == 2
+    assert f"{file}: not YAML" in done.err
+
+
+def test_help_shows_the_options_of_a_users_own_folder(command: Command):
+    done = command("--help", "--config-dir", str(CONF))
+    assert done.code == 0, done.err
+    assert "Band energies: log energies" in done.out
+
+
+@pytest.mark.parametrize(
+    ("package", "message"),
+    [
+        ("gone", r"entry point phmbench/mine: package 'gone' cannot be found; reinstall it"),
+        ("bare", r"mine: no folder .*conf; expected a folder with data/, model/"),
+    ],
+)
+def test_an_entry_point_that_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, message: str):
+    """One whose package is gone, and one whose package has no folder conf/."""
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "__init__.py").touch()
+    information = tmp_path / f"{package}-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(f"[phmbench]\nmine = {package}:conf\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match=message):
+        config.places()
 
 
 @pytest.mark.usefixtures("on_path")
