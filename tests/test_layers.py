@@ -49,7 +49,8 @@ def test_imports_are_found_wherever_they_stand(tmp_path: Path):
     file = tmp_path / "one.py"
     file.write_text(
         "import a.b\nif TYPE_CHECKING:\n    import c\nelse:\n    import d\n"
-        "class K:\n    from e import f\n    def g(self):\n        import h\ntry:\n    import i\nexcept E:\n    import j\n"
+        "class K:\n    from e import f\n    def g(self):\n        import h\n"
+        "try:\n    import i\nexcept E:\n    import j\n"
     )
     assert imports(file) == {"a.b", "d", "e", "e.f", "h", "i", "j"}
     assert imports(file, at_start=True) == {"a.b", "d", "e", "e.f", "i", "j"}
