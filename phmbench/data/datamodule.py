@@ -423,7 +423,9 @@ class Batches(Sampler[NDArray[np.int64]]):
 
     def __len__(self) -> int:
         each = self.windows / (self.size * self.ranks)
-        return max(1, math.floor(each)) if self.seed is not None else math.ceil(each)
+        if self.seed is not None:
+            return max(1, math.floor(each))
+        return min(math.ceil(each), self.windows // self.ranks)  # no batch is empty; with a size of 1 some hold 2
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         if self.seed is None:
