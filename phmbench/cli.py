@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phmbench import __version__, config, trust
+from phmbench import __version__, config, overrides, trust
 from phmbench.errors import ConfigError, PhmbenchError
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"phmbench {__version__}")
         sys.exit(0)
     if words[0] not in commands:
-        _stop(ConfigError(f"{words[0]}: no such command; {config.near(words[0], commands) or 'see phmbench --help'}"))
+        _stop(
+            ConfigError(f"{words[0]}: no such command; {overrides.near(words[0], commands) or 'see phmbench --help'}")
+        )
     _guarded(commands[words[0]], words[1:])
 
 
@@ -115,8 +117,9 @@ class Line:
         dirs = [] if self.args.config_dir is None else [self.args.config_dir]
         self.places = config.places(dirs, [p for word in searchpath for p in _listed(word)])
         self.options = config.options(self.places)
-        self.overrides, self.wrong = config.read_words(words, self.options)
-        self.wrong = config.clashes(self.options) + self.wrong
+        understood, wrong = overrides.read_words(words, self.options)
+        self.overrides, unreadable = overrides.readable(understood)
+        self.wrong = [*config.clashes(self.options), *wrong, *unreadable]
         self.trusted = list(dict.fromkeys([*self.args.trust, *trust.of_environment(), *self._installed()]))
 
     def _installed(self) -> list[str]:
@@ -211,6 +214,8 @@ def _train(words: list[str]) -> int:
     os.environ[trust.VARIABLE] = ",".join(line.trusted)
     with line.hydra() as hydra:
         if line.args.cfg:
+            if line.wrong:
+                raise ConfigError(_together(line.wrong))
             hydra.show_cfg(config.CONFIG_NAME, line.overrides, line.args.cfg, line.args.package, line.args.resolve)
             return 0
         if line.args.hydra_help or line.args.shell_completion or line.args.info:
@@ -337,7 +342,7 @@ def _list(words: list[str]) -> int:
     elif args.group in known:
         print(list_options(args.group, known[args.group]))
     else:
-        raise ConfigError(f"{args.group}: no such group; {config.near(args.group, known) or ', '.join(known)}")
+        raise ConfigError(f"{args.group}: no such group; {overrides.near(args.group, known) or ', '.join(known)}")
     return 0
 
 

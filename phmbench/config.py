@@ -3,9 +3,7 @@ pandas."""
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge
 
 from phmbench.errors import ConfigError
+from phmbench.overrides import near
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -139,55 +138,6 @@ def clashes(known: Mapping[str, Mapping[str, list[Place]]]) -> list[str]:
         for name, by in names.items()
         if len(by) > 1
     ]
-
-
-OVERRIDE = re.compile(r"^(?P<prefix>\+\+|\+|~)?(?P<key>[^=@]+)(?P<package>@[^=]*)?(?P<rest>=.*)?$", re.DOTALL)
-
-
-def read_words(words: Sequence[str], known: Mapping[str, Mapping[str, object]]) -> tuple[list[str], list[str]]:
-    """The overrides as Hydra is to see them, and what is wrong with them.
-
-    A value's key is sent as `++key`, so that any parameter of any signature can be set although no YAML lists it: the
-    check, not Hydra, refuses unknown keys, and shows all of them at once. Options that do not exist are reported with
-    the nearest name and left out, so that the rest can be checked too.
-    """
-    good, wrong = [], []
-    for word in words:
-        match = OVERRIDE.match(word)
-        if not match or (match["rest"] is None and match["prefix"] != "~"):
-            wrong.append(f"{word}: not understood; expected key=value, such as model=wdcnn or model.width=64")
-            continue
-        key, rest = match["key"], match["rest"] or ""
-        if key in known:
-            bad = [_no_such_option(key, name, known[key]) for name in _choices(rest[1:]) if name not in known[key]]
-            wrong += bad
-            if not bad:
-                good.append(word)
-        elif "/" in key and not key.startswith("hydra"):
-            wrong.append(f"{key}: no such group; {near(key, known) or 'the groups are ' + ', '.join(known)}")
-        elif key.startswith("hydra") or match["prefix"] == "~":
-            good.append(word)
-        else:
-            good.append(f"++{key}{match['package'] or ''}{rest}")
-    return good, wrong
-
-
-def _choices(value: str) -> list[str]:
-    """The option names in `a`, `a,b` (a sweep) and `[a,b]` (several at once); `null` and functions are left to
-    Hydra."""
-    value = value.strip()
-    inner = value[1:-1] if value[:1] == "[" else value
-    return [] if "(" in value or inner in ("null", "") else [name.strip().strip("'\"") for name in inner.split(",")]
-
-
-def _no_such_option(group: str, name: str, options: Mapping[str, object]) -> str:
-    return f"{group}={name}: no such option; {near(name, options) or 'there are ' + ', '.join(sorted(options))}"
-
-
-def near(name: str, names: Iterable[str]) -> str:
-    """`did you mean 'x'?`, or nothing."""
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else ""
 
 
 def metric_mode(monitor: str) -> str:

@@ -115,7 +115,14 @@ def test_the_record_can_be_read_without_torch(file: Path):
 
 
 EARLY = ["phmbench.cli", "phmbench.config", "phmbench.check", "phmbench.trust", "phmbench.signatures"]
-EARLY += ["phmbench.syntax", "phmbench.lineage", "phmbench.options", "phmbench.launcher", "phmbench.types"]
+EARLY += [
+    "phmbench.syntax",
+    "phmbench.lineage",
+    "phmbench.options",
+    "phmbench.launcher",
+    "phmbench.overrides",
+    "phmbench.types",
+]
 
 
 @pytest.mark.parametrize("file", [PACKAGE / "__init__.py", PACKAGE / "__main__.py", *below(*EARLY)], ids=module)
@@ -137,7 +144,20 @@ def test_only_build_makes_objects_from_configurations(file: Path):
     """`instantiate` has one home; and only the command line, the check, build and pipelines see a configuration."""
     names = imports(file)
     assert "hydra.utils.instantiate" not in names or module(file) == "phmbench.build"
-    sees = ("config", "cli", "options", "check", "build", "run", "launcher", "pipelines", "training", "record", "sweep")
+    sees = (
+        "config",
+        "cli",
+        "options",
+        "overrides",
+        "check",
+        "build",
+        "run",
+        "launcher",
+        "pipelines",
+        "training",
+        "record",
+        "sweep",
+    )
     if "hydra" in tops(names) or "omegaconf" in tops(names):
         assert module(file).split(".")[1] in sees
 
