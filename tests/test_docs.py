@@ -97,7 +97,7 @@ EARLIER: list[Done] = []
 def a_run(command: Command) -> Done:
     """A run directory, for the commands that take one; made once."""
     if not EARLIER:
-        EARLIER.append(command("model=spectral_linear", "trainer=cpu", *SHORT, name="before"))
+        EARLIER.append(command("trainer=cpu", *SHORT, name="before"))
         assert EARLIER[0].code == 0, EARLIER[0].err
     return EARLIER[0]
 
@@ -139,6 +139,23 @@ def needs_gpu(words: list[str]) -> bool:
 def _takes_long(words: list[str]) -> bool:
     """Twelve fits or more, where the model is not the point."""
     return "folds=all" in words and not any(word.startswith("model") for word in words)
+
+
+@pytest.mark.slow
+def test_the_output_shown_is_that_of_the_command(command: Command):
+    """The first block of README: up to the results every line as it stands; from there all but the digits."""
+    shown = next(one.text for one in blocks(README) if one.language == "text").replace("[…]\n", "")
+    before, _, after = shown.partition("Results\n")
+    done = a_run(command)
+    assert [line for line in before.splitlines() if line not in done.out.splitlines()] == []
+    printed = {_shape(line) for line in done.out.splitlines()}
+    missing = [line for line in after.splitlines() if _shape(line) not in printed]
+    assert [line for line in missing if not line.startswith("record ")] == []
+
+
+def _shape(line: str) -> str:
+    """A line without its numbers, and without the spaces that line them up."""
+    return re.sub(r"[\d.\s]+", " ", line)
 
 
 def test_every_other_command_is_a_target_or_what_make_does():
