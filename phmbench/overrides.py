@@ -65,11 +65,10 @@ def _quoted(key: str, value: str) -> str:
 
 
 def _choices(value: str) -> list[str]:
-    """The option names in `a`, `a,b` (a sweep) and `[a,b]` (several at once); `null` and functions are left to
-    Hydra."""
+    """The option names in `a`, `a,b` (a sweep) and `[a,b]` (several at once); functions are left to Hydra."""
     value = value.strip()
     inner = value[1:-1] if value[:1] == "[" else value
-    return [] if "(" in value or inner in ("null", "") else [name.strip().strip("'\"") for name in inner.split(",")]
+    return [] if "(" in value else [name.strip().strip("'\"") for name in inner.split(",")]
 
 
 def _no_such_option(group: str, name: str, options: Mapping[str, object]) -> str:

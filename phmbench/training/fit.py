@@ -64,10 +64,12 @@ def test(
     begun = time.perf_counter()
     task.load_state_dict(checkpoint["state_dict"])
     task.groups = groups(data)  # type: ignore[assignment]
-    (scores,) = _run(trainer, "test", trainer.test, task, data, verbose=False)
+    tested = _run(trainer, "test", trainer.test, task, data, verbose=False)
+    if not tested:
+        raise DataError("test: no window was tested; expected at least one; check trainer.limit_test_batches")
     confusion = _write_predictions(record, data, task) if trainer.is_global_zero else None
     return Fitted(
-        metrics={name: float(value) for name, value in scores.items()},
+        metrics={name: float(value) for name, value in tested[0].items()},
         confusion=confusion,
         parameters=sum(p.numel() for p in task.parameters()),
         seconds={"test": time.perf_counter() - begun},
@@ -174,8 +176,18 @@ def _run(trainer: Trainer, what: str, call: Any, *args: Any, **kwargs: Any) -> A
         if trainer.interrupted:
             raise KeyboardInterrupt from None
         raise
-    except MisconfigurationException as error:
-        raise ConfigError(f"trainer ({what}): {error}") from error
+    except (MisconfigurationException, ValueError) as error:
+        if isinstance(error, ValueError) and not _is_of_lightning(error):
+            raise
+        raise ConfigError(f"trainer ({what}): {str(error).strip()}") from error
+
+
+def _is_of_lightning(error: BaseException) -> bool:
+    """Whether Lightning itself raised it, about its settings, and not a model or a loss that it called."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return at is not None and str(at.tb_frame.f_globals.get("__name__", "")).startswith("lightning.")
 
 
 def _chosen(trainer: Trainer) -> dict[str, Any]:
@@ -188,7 +200,14 @@ def _chosen(trainer: Trainer) -> dict[str, Any]:
             f"trainer: no checkpoint was chosen{f' by {monitor}' if monitor else ''}; its value was never finite or "
             "validation never ran; lower task.optimizer.lr, or keep trainer.callbacks.checkpoint"
         )
-    return read_checkpoint(Path(path))
+    chosen = read_checkpoint(Path(path))
+    diverged = [k for k, v in chosen["state_dict"].items() if v.is_floating_point() and not v.isfinite().all()]
+    if diverged:
+        raise PhmbenchError(
+            f"trainer: the fit diverged; got {diverged[0]} with values that are not finite in the checkpoint that was "
+            "chosen; expected numbers; lower task.optimizer.lr, or set trainer.gradient_clip_val"
+        )
+    return chosen
 
 
 def _validation_metrics(trainer: Trainer, checkpoint: dict[str, Any]) -> dict[str, float]:
@@ -205,8 +224,6 @@ def _write_predictions(record: Record, data: VibrationData, task: Any) -> dict[s
     assert data.store is not None
     tested = task.tested
     rows = tested.window.numpy()
-    if not len(rows):
-        raise DataError("test: no window was tested; expected at least one; check trainer.limit_test_batches")
     recording = data.windows.recording[rows]
     used, compact = _compact(recording)
     label = tested.label.numpy()

@@ -15,7 +15,6 @@ LONG_FILES = {
 }
 LONG_FUNCTIONS = {
     "data/splits/assign.py: finish": "one pass from sets to an Assignment, whose ten fields are named one by one",
-    "training/fit.py: _write_predictions": "columns of predictions.h5, named one by one",
 }
 
 

@@ -26,7 +26,6 @@ KNOWN = {"model": {"wdcnn": [], "resnet1d": []}, "task/split": {"units": []}, "l
         ("model=wdcnn", "model=wdcnn"),
         ("model=wdcnn,resnet1d", "model=wdcnn,resnet1d"),
         ("logger=[csv,wandb]", "logger=[csv,wandb]"),
-        ("logger=null", "logger=null"),
         ("task/split=units", "task/split=units"),
         ("model.width=128", "++model.width=128"),  # although no YAML lists it
         ("+model.width=128", "++model.width=128"),
@@ -47,6 +46,9 @@ def test_words_as_hydra_sees_them(word: str, sent: str):
     [
         ("model=wdcn", "model=wdcn: no such option; did you mean 'wdcnn'?"),
         ("model=zzz", "model=zzz: no such option; there are resnet1d, wdcnn"),
+        ("logger=null", "logger=null: no such option; there are csv, wandb"),
+        ("model=", "model=: no such option; there are resnet1d, wdcnn"),
+        ("logger=[]", "logger=: no such option; there are csv, wandb"),
         ("logger=[csv,wandbb]", "logger=wandbb: no such option; did you mean 'wandb'?"),
         ("task/splitt=units", "task/splitt: no such group; did you mean 'task/split'?"),
         ("zzz/yyy=units", "zzz/yyy: no such group; the groups are model, task/split, logger"),

@@ -1,0 +1,199 @@
+"""Checkpoints that are no checkpoints, weights that do not fit, and fits that choose nothing; all made for real."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from phmbench import build
+from phmbench.config import Config
+from phmbench.errors import ConfigError, DataError, PhmbenchError
+from phmbench.pipelines import axes, evaluate
+from phmbench.record import Record
+from phmbench.training.fit import fit_and_test, read_checkpoint, start_from
+from phmbench.types import Facts
+from tests.contract.composing import QUICK, composed
+
+FACTS = Facts(channels=1, window=1024, classes=("a", "b"), domains=("x",), rigs=("r",), rate_hz=12_000.0)
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("stores"))
+
+
+@pytest.fixture
+def job(stores: str, tmp_path: Path) -> Config:
+    words = ("model=spectral_linear", "trainer=debug", "task/split=recordings", f"paths.cache={stores}")
+    return composed(*QUICK, *words)
+
+
+# -- checkpoints -----------------------------------------------------------------------------------------------------
+
+
+class Opens:
+    """What a stranger's checkpoint could run when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return open, (str(self.path), "w")
+
+
+def test_no_such_checkpoint(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"init: no file .*nothing\.ckpt; expected a checkpoint, such as"):
+        read_checkpoint(tmp_path / "nothing.ckpt")
+
+
+def test_a_checkpoint_that_runs_something_runs_nothing(tmp_path: Path):
+    canary, file = tmp_path / "canary", tmp_path / "bad.ckpt"
+    torch.save({"state_dict": {}, "more": Opens(canary)}, file)
+    with pytest.raises(ConfigError, match=r"bad\.ckpt cannot be loaded as weights only; .*; take best\.ckpt of a run"):
+        read_checkpoint(file)
+    file.write_bytes(pickle.dumps(Opens(canary)))
+    with pytest.raises(ConfigError, match="cannot be loaded as weights only"):
+        read_checkpoint(file)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, -10])
+def test_a_checkpoint_that_is_cut_off(keep: int, tmp_path: Path):
+    file = tmp_path / "cut.ckpt"
+    torch.save({"state_dict": {"w": torch.zeros(1000)}}, file)
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(ConfigError, match="cannot be loaded as weights only"):
+        read_checkpoint(file)
+
+
+@pytest.mark.parametrize("content", [{"weights": 1}, [1, 2], {"state_dict": 3}])
+def test_a_file_of_something_else(content: Any, tmp_path: Path):
+    torch.save(content, tmp_path / "other.ckpt")
+    with pytest.raises(ConfigError, match=r"other\.ckpt is not a checkpoint; expected one with state_dict"):
+        read_checkpoint(tmp_path / "other.ckpt")
+
+
+def test_weights_that_fit_are_taken_and_others_are_not(tmp_path: Path):
+    """Another number of classes: the backbone's tensors fit, the head's do not."""
+    config = composed("model=wdcnn")
+    torch.manual_seed(0)
+    one = build.task(config, FACTS)
+    other = build.task(config, FACTS._replace(classes=("a", "b", "c")))
+    head = [value.clone() for value in other.network.parts[1].parameters()]
+    torch.save({"state_dict": one.state_dict()}, tmp_path / "one.ckpt")
+    start_from(other, tmp_path / "one.ckpt")
+    for name, value in other.network.parts[0].state_dict().items():
+        assert torch.equal(value, one.network.parts[0].state_dict()[name])
+    assert all(torch.equal(a, b) for a, b in zip(other.network.parts[1].parameters(), head, strict=True))
+
+
+def test_weights_of_another_model(tmp_path: Path):
+    torch.save({"state_dict": {"network.x": torch.zeros(3)}}, tmp_path / "one.ckpt")
+    with pytest.raises(
+        ConfigError, match=r"init: no tensor of .*one\.ckpt fits this network; expected a checkpoint of"
+    ):
+        start_from(build.task(composed("model=wdcnn"), FACTS), tmp_path / "one.ckpt")
+
+
+# -- fits ------------------------------------------------------------------------------------------------------------
+
+
+def changed(job: Config, **trainer: Any) -> Config:
+    return {**job, "trainer": {**job["trainer"], **trainer}}
+
+
+def with_rate(job: Config, lr: float) -> Config:
+    """Steps so long that weights overflow, and nothing that shortens them."""
+    optimizer = {**job["task"]["optimizer"], "lr": lr}
+    return {**changed(job, gradient_clip_val=None), "task": {**job["task"], "optimizer": optimizer}}
+
+
+def test_a_fit_that_diverges_gives_no_result(job: Config, tmp_path: Path):
+    """Steps of 3e37 twice: scores are infinite, gradients and then weights are NaN."""
+    config = with_rate(job, 3e36)
+    with Record.open(tmp_path / "run", config) as record, pytest.raises(PhmbenchError) as caught:
+        fit_and_test(config, record, build.data(config))
+    assert "trainer: the fit diverged; got network." in str(caught.value)
+    assert "lower task.optimizer.lr" in str(caught.value)
+
+
+def test_a_fit_without_validation_chooses_no_checkpoint(job: Config, tmp_path: Path):
+    """The checkpoint is saved by validation, and there is none."""
+    callbacks = {"checkpoint": {**job["trainer"]["callbacks"]["checkpoint"], "save_last": False}}
+    config = changed(job, limit_val_batches=0, callbacks=callbacks)
+    with Record.open(tmp_path / "run", config) as record, pytest.raises(PhmbenchError) as caught:
+        fit_and_test(config, record, build.data(config))
+    assert "trainer: no checkpoint was chosen by val/macro_f1; its value was never finite or" in str(caught.value)
+
+
+def test_a_test_that_is_limited_to_nothing(job: Config, tmp_path: Path):
+    config = changed(job, limit_test_batches=0)
+    with Record.open(tmp_path / "run", config) as record, pytest.raises(PhmbenchError) as caught:
+        fit_and_test(config, record, build.data(config))
+    assert "test: no window was tested; expected at least one; check trainer.limit_test_batches" in str(caught.value)
+
+
+def test_settings_that_lightning_refuses_at_the_start_of_a_fit(job: Config, tmp_path: Path):
+    """Validation every 5 batches of an epoch that has 2."""
+    config = changed(job, val_check_interval=5)
+    with (
+        Record.open(tmp_path / "run", config) as record,
+        pytest.raises(ConfigError, match=r"^trainer \(fit\): `val_check"),
+    ):
+        fit_and_test(config, record, build.data(config))
+
+
+def test_a_head_per_rig_for_a_rig_that_training_lacks(job: Config, tmp_path: Path, stores: str):
+    words = (*QUICK, "model=spectral_linear", "trainer=debug", f"paths.cache={stores}", "task=cddg")
+    config = composed(*words, "task/head=per_rig")
+    message = r"task\.head: PerRigLinear has a part for each training rig; got test rigs without: simulated/pump"
+    with Record.open(tmp_path / "run", config) as record, pytest.raises(ConfigError, match=message):
+        fit_and_test(config, record, build.data(config))
+
+
+# -- pipelines -------------------------------------------------------------------------------------------------------
+
+
+def test_evaluate_without_a_checkpoint(job: Config, tmp_path: Path):
+    with (
+        Record.open(tmp_path / "run", job) as record,
+        pytest.raises(ConfigError, match="pipeline=evaluate tests a checkp"),
+    ):
+        evaluate.run(cfg=job, record=record, windows="test")
+
+
+def test_evaluate_a_checkpoint_of_somebody_else(job: Config, tmp_path: Path):
+    torch.save({"state_dict": {}}, tmp_path / "plain.ckpt")
+    config = {**job, "init": str(tmp_path / "plain.ckpt")}
+    with Record.open(tmp_path / "run", config) as record, pytest.raises(ConfigError) as caught:
+        evaluate.run(cfg=config, record=record, windows="test")
+    assert "says nothing of its model and data; expected a checkpoint of phmbench" in str(caught.value)
+
+
+def test_evaluate_a_checkpoint_that_names_a_target_nobody_trusts(job: Config, tmp_path: Path):
+    """Its model is checked like any other: nothing is called."""
+    parts = {"model": {"_target_": "os.system", "command": "true"}, "head": job["task"]["head"]}
+    state = {"state_dict": {}, "phmbench_parts": parts, "VibrationData": {"trained_on": []}}
+    torch.save(state, tmp_path / "bad.ckpt")
+    config = {**job, "init": str(tmp_path / "bad.ckpt")}
+    with (
+        Record.open(tmp_path / "run", config) as record,
+        pytest.raises(ConfigError, match=r"model\._target_: os\.system"),
+    ):
+        evaluate.run(cfg=config, record=record, windows="test")
+
+
+def test_folds_of_a_split_that_holds_nothing_out(job: Config):
+    with pytest.raises(ConfigError, match=r"folds: all needs a split that holds values out; task\.split has no target"):
+        axes.folds(job)
+
+
+def test_folds_where_one_value_is_all_there_is(stores: str):
+    """Split by bearing: none has every class, so that none can be a fold."""
+    words = (*QUICK, "task/split=bearing", f"paths.cache={stores}")
+    with pytest.raises(DataError, match="folds: all needs at least two values that can be held out; got none"):
+        axes.folds(composed(*words))
