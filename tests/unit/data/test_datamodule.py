@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from phmbench.data.datamodule import Batches, VibrationData, runs
 from phmbench.data.splits.recordings import Recordings
 from phmbench.errors import DataError
+from phmbench.types import Assignment, Windows
 
 
 class Ramps:
@@ -139,6 +140,27 @@ def test_a_hop_longer_than_the_window_skips_samples(tmp_path):
     data = data_of(Ramps(FOUR), tmp_path, hop=150)
     data.open()
     assert data.windows.start[data.windows.recording == 0].tolist() == [0, 150, 300]
+
+
+class OnlyTests:
+    """A split that leaves nothing to train on, as one of a user's own may."""
+
+    level = "recording"
+
+    def __call__(self, table: pd.DataFrame, windows: Windows, window: int) -> Assignment:
+        rows, none = np.arange(len(windows.start)), np.zeros(0, np.int64)
+        return Assignment(
+            train=none, val=none, test=rows, classes=("inner", "outer"), domain=np.full(len(rows), -1), domains=("x",),
+            name="only_tests", level="recording", validation_level="recording",
+        )  # fmt: skip
+
+    def targets(self, table: pd.DataFrame) -> dict[str, list[Any]]:
+        return {}
+
+
+def test_a_split_that_leaves_nothing_to_train_on(tmp_path):
+    with pytest.raises(DataError, match=r"task\.split: no window is left for training or validation; choose another"):
+        data_of(Ramps(FOUR), tmp_path, split=OnlyTests()).setup()
 
 
 # -- batches ---------------------------------------------------------------------------------------------------------
