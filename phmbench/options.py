@@ -107,7 +107,7 @@ def help_text(known: Options) -> str:
 
 def _is_extra(file: Path) -> bool:
     """Options for rigs whose recordings must be fetched first come after those that were run here."""
-    return "not run here" in file.read_text(encoding="utf-8", errors="replace")
+    return "not run here" in file.read_text(encoding="utf-8", errors="replace").lower()
 
 
 def list_groups(known: Options) -> str:
