@@ -176,7 +176,7 @@ def test_words_that_say_nothing_name_nothing(file: Path):
     """Modules, classes and functions; `common` alone is a word of arithmetic (samples that two runs share)."""
     for name in (*file.relative_to(PACKAGE).with_suffix("").parts, *definitions(file)):
         words = {word.lower() for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", name)}
-        if not (name == "common" and module(file) == "phmbench.pipelines.evaluate"):
+        if not (name == "common" and module(file) in ("phmbench.pipelines.evaluate", "phmbench.data.seen")):
             assert not words & {*FORBIDDEN, *(f"{word}s" for word in FORBIDDEN)}, name
 
 
