@@ -47,6 +47,10 @@ def make(node: Mapping[str, Any], path: str, **given: Any) -> Any:
     except (ValueError, TypeError, ImportError, RuntimeError) as error:
         hint = _extra(node["_target_"]) if isinstance(error, ImportError) else ""
         raise ConfigError(f"{path}: {error}{hint}") from error
+    except Exception as error:  # Lightning's exception for settings derives from Exception alone
+        if type(error).__name__ != "MisconfigurationException":
+            raise
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def _extra(target: str) -> str:
@@ -117,6 +121,7 @@ def trainer(config: Config, folder: Path, *, extra: list[Callback]) -> Trainer:
         callbacks=[*callbacks, *extra],
         logger=loggers,
         default_root_dir=folder,
+        overfit_batches=0.0,  # would put a sampler of Lightning's in the place of ours
         use_distributed_sampler=False,  # our sampler knows the ranks, and neither drops nor repeats a window
         enable_progress_bar=False,  # ours is among `extra`: refreshed by time, not by step
         enable_model_summary=False,  # the record holds the number of parameters

@@ -187,6 +187,7 @@ def checked(line: Line, composed: DictConfig, choices: dict[str, str]) -> config
     """
     from phmbench.check import check, fill
 
+    line.wrong += [message for message in config.forbidden(composed) if message not in line.wrong]
     job = config.plain(composed, line.places)
     found = [str(finding) for finding in check(job, trusted=line.trusted) if finding.severity == "error"]
     if line.wrong or found:

@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from phmbench.errors import ConfigError
 from phmbench.overrides import near
@@ -39,7 +39,7 @@ class Paths:
 class Run:
     """The root of a configuration; `check` holds every key against these fields."""
 
-    seed: Annotated[int, Ge(0)]
+    seed: Annotated[int, Ge(0), Le(4294967295)]
     repeats: Annotated[int, Ge(1)]
     folds: Literal["all"] | None
     monitor: str
@@ -191,6 +191,13 @@ def plain(composed: DictConfig, where: Sequence[Place]) -> Config:
     if isinstance(task, dict):  # an option without content, such as scheduler=none, is nothing
         config["task"] = {key: None if value == {} else value for key, value in task.items()}
     return dict(config)
+
+
+def forbidden(composed: DictConfig) -> list[str]:
+    """What an option file may not ask of Hydra: environment variables of the job and callbacks run before any check."""
+    hydra = composed.hydra
+    asked = {"hydra.job.env_set": hydra.job.env_set, "hydra.callbacks": hydra.get("callbacks")}
+    return [f"{key}: not allowed; got {', '.join(map(str, value))}; remove it" for key, value in asked.items() if value]
 
 
 def _expand_rigs(job: DictConfig, where: Sequence[Place]) -> None:

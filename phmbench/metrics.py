@@ -99,7 +99,9 @@ class Scores:
         if self._buffers is None:
             size = max(CAPACITY, needed)
             whole = torch.empty(2, size, dtype=torch.int64, device=device)
-            self._buffers = Collected(torch.empty(size, len(self.classes), device=device), whole[0], whole[1])
+            self._buffers = Collected(
+                torch.empty(size, len(self.classes), dtype=torch.float32, device=device), whole[0], whole[1]
+            )
         size = len(self._buffers.label)
         if needed > size:
             grown = [old.new_empty(max(2 * size, needed), *old.shape[1:]) for old in self._buffers]

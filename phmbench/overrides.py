@@ -28,6 +28,8 @@ def read_words(words: Sequence[str], known: Mapping[str, Mapping[str, object]]) 
             wrong += bad
             if not bad:
                 good.append(word)
+        elif rest == "={}":
+            wrong.append(f"{key}: {{}} is merged and so changes nothing; set each entry to null, as in {key}.NAME=null")
         elif "/" in key and not key.startswith("hydra"):
             wrong.append(f"{key}: no such group; {near(key, known) or 'the groups are ' + ', '.join(known)}")
         elif key.startswith("hydra") or match["prefix"] == "~":

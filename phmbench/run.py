@@ -33,11 +33,11 @@ def execute(config: Config, folder: Path, *, resume: bool = False, pages: bool =
     gc.enable()  # the command line has it off: its imports make nothing to collect
     pipeline = build.function(config["pipeline"])
     if ranks.joined() and ranks.rank():
-        return axes.run(config, Record.attach(Path(ranks.board().hear("run"))), pipeline)
+        return axes.run(config, Record.attach(Path(ranks.board().share())), pipeline)
     record = Record.resume(folder, config) if resume else Record.open(folder, config)
     with record:
         if ranks.joined():
-            ranks.board().tell("run", str(record.path))
+            ranks.board().share(str(record.path))
         log.debug("run of %s into %s", config["pipeline"]["_target_"], record.path)
         outcome = axes.run(config, record, pipeline)
         record.finish(outcome, pages=pages)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from phmbench.check.findings import Finding
+from phmbench.check.monitor import check_monitor
 from phmbench.check.nodes import check_node
 from phmbench.check.root import check_root, fill_root
 from phmbench.check.slots import is_fact, may_be_absent
@@ -41,6 +42,7 @@ def check(config: Mapping[str, object], *, trusted: Sequence[str] = (), root: st
         found = check_root(config, root)
         for path, node in nodes(config):
             found += check_node(path, node, config, trusted)
+    found += check_monitor(config)
     found = list(dict.fromkeys(found))
     return sorted(found, key=lambda finding: finding.severity != "error")
 

@@ -15,7 +15,9 @@ PASSED = {
     "data": frozenset({"split", "cache", "seed"}),
     "task": frozenset({"network", "metrics", "class_names"}),
     "pipeline": frozenset({"cfg", "record"}),
-    "trainer": frozenset({"logger", "default_root_dir", "use_distributed_sampler", "enable_model_summary"}),
+    "trainer": frozenset(
+        {"logger", "default_root_dir", "use_distributed_sampler", "enable_model_summary", "overfit_batches"}
+    ),
     "optimizer": frozenset({"params"}),
     "scheduler": frozenset({"optimizer"}),
 }

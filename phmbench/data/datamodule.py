@@ -13,10 +13,12 @@ import torch
 from annotated_types import Ge
 from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from phmbench.data import normalise as norm
 from phmbench.data.audit import Audit, audit, audit_statistics
+from phmbench.data.batches import Batches
+from phmbench.data.seen import Seen, overlap, seen
 from phmbench.data.selection import Source
 from phmbench.data.store import Store, prepare
 from phmbench.data.windows import gather, index
@@ -102,6 +104,8 @@ class VibrationData(LightningDataModule):
         self.notes: list[str] = []
         self.store: Store | None = None
         self._state: dict[str, Any] | None = None
+        self.inherited: list[Mapping[str, Any]] = []  # what the weights have seen before this run
+        self.shared: dict[str, int | None] | None = None  # what the test set shares with that
         self.seconds = 0.0  # that store, split and audit took
 
     # -- preparing ---------------------------------------------------------------------------------------------------
@@ -183,7 +187,6 @@ class VibrationData(LightningDataModule):
                 name="all",
                 level="rig",
                 validation_level="rig",
-                notes=("every window is tested, none trains",),
             )
         )
 
@@ -249,33 +252,38 @@ class VibrationData(LightningDataModule):
                 "normalise": self.normalise,
                 "mean": None if stats is None else stats.mean.ravel().tolist(),
                 "std": None if stats is None else stats.std.ravel().tolist(),
-                "trained_on": self._seen(),
+                "trained_on": [*self.inherited, *self._of_training()],
             }
         return self._state
 
-    def _seen(self) -> list[dict[str, Any]]:
-        """Of each recording that training or validation has seen: names, content, and the runs of samples."""
-        side = np.sort(np.concatenate([self.assignment.train, self.assignment.val]))
-        recording, start = self.windows.recording[side], self.windows.start[side]
-        seen = []
-        for r, starts in zip(*_grouped(recording, start), strict=True):
-            row = self.table.iloc[r]
-            seen.append(
-                {
-                    "recording": str(row["recording"]),
-                    "unit": None if _missing(row["unit"]) else str(row["unit"]),
-                    "content": str(row["content"]),
-                    "rate_hz": float(self.rate_of[r]),
-                    "runs": runs(starts, self.window),
-                }
-            )
-        return seen
+    def _of_training(self) -> list[dict[str, Any]]:
+        rows = np.concatenate([self.assignment.train, self.assignment.val])
+        return seen(rows, table=self.table, windows=self.windows, window=self.window) if len(rows) else []
+
+    def shared_with(self, known: Seen) -> dict[str, int | None]:
+        """What the test set shares with what a checkpoint has seen.
+
+        Raises:
+            LeakageError: samples are shared.
+        """
+        rows = self.assignment.test
+        return overlap(rows, known, table=self.table, windows=self.windows, window=self.window)
+
+    def inherit(self, known: Seen) -> None:
+        """Weights that have seen these recordings are trained further: part of the audit, and of the next checkpoint.
+
+        Raises:
+            LeakageError: they have seen samples of the test set.
+        """
+        self.assign()
+        self.inherited, self.shared = list(known), self.shared_with(known)
 
     def adopt(self, state: Mapping[str, Any]) -> None:
         """Take classes, rigs and statistics from a checkpoint, so that its labels and scales are kept.
 
         Raises:
             DataError: the windows do not fit the checkpoint's network, or none of its classes is in the test set.
+            LeakageError: the checkpoint has seen samples of the test set.
         """
         self.assign()
         assert self.store is not None
@@ -287,26 +295,41 @@ class VibrationData(LightningDataModule):
         ):
             if ours != theirs:
                 raise DataError(f"{name}: the checkpoint was trained with {theirs}; got {ours}; set {name}={theirs}")
-        self.classes, domains = tuple(state["classes"]), tuple(state["domains"])
-        foreign = sorted(set(self.assignment.classes) - set(self.classes))
-        self.assignment = self.assignment._replace(classes=self.classes, domains=domains)
-        self._index_facts(self.table)
+        self._test_only(tuple(state["classes"]), tuple(state["domains"]))
         self.rigs = tuple(state["rigs"])
         code = {name: i for i, name in enumerate(self.rigs)}
         self.rig_of = np.array([code.get(str(rig), -1) for rig in self.table["rig"]], np.int64)
-        known = self.label_of[self.windows.recording[self.assignment.test]] >= 0
-        if not known.any():
-            raise DataError(
-                f"init: the checkpoint tells {', '.join(self.classes)}; the test set has none of them "
-                f"({', '.join(foreign)}); choose data with at least one of its classes"
-            )
-        if foreign:
-            self.notes.append(f"classes that the checkpoint does not know are left out: {', '.join(foreign)}")
-        self.assignment = self.assignment._replace(test=self.assignment.test[known])
+        self.shared = self.shared_with(state["trained_on"])
         if state["mean"] is not None:
             self.statistics = norm.TrainStatistics(
                 mean=np.array(state["mean"], np.float32)[:, None], std=np.array(state["std"], np.float32)[:, None]
             )
+
+    def _test_only(self, classes: tuple[str, ...], domains: tuple[str, ...]) -> None:
+        """Keep the test windows of these classes, and no others; audited anew."""
+        foreign = sorted(set(self.assignment.classes) - set(classes))
+        known = np.array([label in classes for label in self.table["label"]])
+        test = self.assignment.test[known[self.windows.recording[self.assignment.test]]]
+        if not len(test):
+            raise DataError(
+                f"init: the checkpoint tells {', '.join(classes)}; the test set has none of them "
+                f"({', '.join(foreign)}); choose data with at least one of its classes"
+            )
+        none = np.zeros(0, np.int64)
+        notes = [f"classes that the checkpoint does not know are left out: {', '.join(foreign)}"] if foreign else []
+        self._take(
+            self.assignment._replace(
+                train=none,
+                val=none,
+                test=test,
+                classes=classes,
+                domains=domains,
+                domain=np.full_like(self.assignment.domain, -1),
+                class_sources={},
+                notes=("nothing is trained here: what train+val share is what the checkpoint has seen", *notes),
+                leaky=False,
+            )
+        )
 
     def _rate(self) -> float:
         return float(self.table["rate_hz"].iloc[0])
@@ -393,64 +416,6 @@ class WindowSet(Dataset[Batch]):
         return self.data.batch(self.rows[positions], noisy=self.noisy)
 
 
-class Batches(Sampler[NDArray[np.int64]]):
-    """Positions of whole batches, for one of several ranks.
-
-    With a seed (training): a new order each epoch, which depends on seed and epoch alone, so that a resumed run goes
-    on with the same batches; every rank gets the same number of full batches, and the few windows left over wait for
-    another epoch's order. Without (validation, test): in order, every window exactly once over all ranks; all ranks
-    get the same number of batches, whose sizes differ by at most one, so that no rank waits for another in a
-    collective.
-
-    Args:
-        windows: number of windows, N.
-        size: windows a batch, B.
-        rank: this process.
-        ranks: processes.
-        seed: of the order; None: in order.
-
-    Raises:
-        DataError: there are fewer windows than ranks.
-    """
-
-    def __init__(self, windows: int, size: int, *, rank: int, ranks: int, seed: int | None) -> None:
-        if windows < ranks:
-            raise DataError(f"trainer: {ranks} processes for a set of {windows} windows; choose fewer devices")
-        self.windows, self.size, self.rank, self.ranks, self.seed, self.epoch = windows, size, rank, ranks, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        each = self.windows / (self.size * self.ranks)
-        if self.seed is not None:
-            return max(1, math.floor(each))
-        return min(math.ceil(each), self.windows // self.ranks)  # no batch is empty; with a size of 1 some hold 2
-
-    def __iter__(self) -> Iterator[NDArray[np.int64]]:
-        if self.seed is None:
-            parts = np.array_split(np.arange(self.windows), len(self) * self.ranks)
-        else:
-            order = np.random.default_rng((self.seed, self.epoch)).permutation(self.windows)
-            size = min(self.size, self.windows // self.ranks)
-            parts = [order[i * size : (i + 1) * size] for i in range(len(self) * self.ranks)]
-        yield from parts[self.rank :: self.ranks]
-
-
-def runs(starts: NDArray[np.int64], window: int) -> list[list[int]]:
-    """The samples that windows cover, as runs of [first, last], ascending and apart."""
-    starts = np.unique(starts)
-    begins = np.flatnonzero(np.diff(starts, prepend=starts[0] - window - 1) > window)
-    ends = np.append(begins[1:], len(starts)) - 1
-    return [[int(a), int(b) + window - 1] for a, b in zip(starts[begins], starts[ends], strict=True)]
-
-
-def _grouped(keys: NDArray[np.int64], values: NDArray[np.int64]) -> tuple[list[int], list[NDArray[np.int64]]]:
-    order = np.argsort(keys, kind="stable")
-    distinct, first = np.unique(keys[order], return_index=True)
-    return [int(key) for key in distinct], np.split(values[order], first[1:])
-
-
 def _as_it_is(batch: Any) -> Any:
     return batch
 
@@ -464,10 +429,6 @@ def _numbers(table: pd.DataFrame, column: str) -> NDArray[np.float32]:
     if column not in table.columns:
         return np.full(len(table), np.nan, np.float32)
     return table[column].to_numpy(dtype=np.float32, na_value=np.nan)
-
-
-def _missing(value: object) -> bool:
-    return value is None or value != value
 
 
 def _text(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,14 @@ def _in_child(
     name: str, config: Config, parent: Record, call: Callable[[Config, Record], dict[str, Any]]
 ) -> dict[str, Any]:
     if ranks.rank():  # the first process makes directories and results; the others follow it into them
-        return call(config, Record.attach(Path(ranks.board().hear(f"{parent.path}/{name}"))))
+        state, path = json.loads(ranks.board().share())
+        child = Record.attach(Path(path))
+        return child.result() if state == "done" else call(config, child)
     with parent.child(name, config) as child:
+        state = child.state
         if ranks.joined():
-            ranks.board().tell(f"{parent.path}/{name}", str(child.path))
-        if child.state == "done":
-            return child.result()
-        outcome = call(config, child)
-        child.finish(outcome, pages=False)
+            ranks.board().share(json.dumps([state, str(child.path)]))
+        if state != "done":
+            outcome = call(config, child)
+            child.finish(outcome, pages=False)
         return child.result()

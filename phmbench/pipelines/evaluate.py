@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from phmbench.config import Config
-from phmbench.errors import ConfigError, LeakageError
+from phmbench.errors import ConfigError
 from phmbench.record import Record
-from phmbench.types import LEVELS
+
+if TYPE_CHECKING:
+    from phmbench.data.datamodule import VibrationData
+    from phmbench.training.fit import Fitted
 
 
 def run(*, cfg: Config, record: Record, windows: Literal["test", "all"]) -> dict[str, Any]:
@@ -27,89 +30,62 @@ def run(*, cfg: Config, record: Record, windows: Literal["test", "all"]) -> dict
         ConfigError: no `init`, or not a checkpoint of phmbench.
         LeakageError: the checkpoint was trained or selected on samples of the test set.
     """
-    from phmbench import build
-    from phmbench.check import require
     from phmbench.pipelines.outcome import describe, prepared
-    from phmbench.training.fit import read_checkpoint, test
+    from phmbench.training import ranks
+
+    cfg, checkpoint = with_parts(cfg)
+    data = prepared(cfg, record, adopt=checkpoint["VibrationData"], test_all=windows == "all")
+    count = ranks.wanted(cfg["trainer"])
+    if ranks.joined():
+        ranks.require_joined(cfg["trainer"], count)
+    if count == 1 or ranks.joined():
+        fitted = tested(cfg, record, data, checkpoint)
+    else:
+        fitted = ranks.launch(_rank, record, count, windows)
+    return describe(cfg, data, fitted)
+
+
+def with_parts(cfg: Config) -> tuple[Config, dict[str, Any]]:
+    """The configuration with the checkpoint's own model and head, checked anew, and the checkpoint.
+
+    Raises:
+        ConfigError: no `init`, not a checkpoint of phmbench, or one that names targets that are not trusted.
+    """
+    from phmbench.check import require
+    from phmbench.training.checkpoints import read_checkpoint
 
     if cfg["init"] is None:
         raise ConfigError("init: pipeline=evaluate tests a checkpoint; got none; set init=…/checkpoints/best.ckpt")
-    started = time.perf_counter()
     checkpoint = read_checkpoint(Path(cfg["init"]))
     parts, state = checkpoint.get("phmbench_parts"), checkpoint.get("VibrationData")
     if not isinstance(parts, dict) or not isinstance(state, dict):
         raise ConfigError(f"init: {cfg['init']} says nothing of its model and data; expected a checkpoint of phmbench")
     cfg = {**cfg, "model": parts["model"], "task": {**cfg["task"], "head": parts["head"]}}
-    require(cfg)  # a checkpoint from elsewhere names targets too
-    data = prepared(cfg, record, adopt=state, test_all=windows == "all")
-    shared = overlap(data, state)
-    if shared["samples"]:
-        raise LeakageError(
-            f"init: the checkpoint was trained or selected on {shared['samples']} samples of this test set; "
-            "choose the split it was trained with, or recordings it has not seen"
-        )
-    task = build.task(cfg, data.facts)
-    trainer = build.trainer({**cfg, "trainer": _alone(cfg["trainer"])}, record.path, extra=[])
+    require(cfg)
+    return cfg, checkpoint
+
+
+def tested(cfg: Config, record: Record, data: VibrationData, checkpoint: dict[str, Any]) -> Fitted:
+    """The test itself, in this process. Nothing is trained: no checkpoint is written, nothing is stopped early."""
+    from phmbench import build
+    from phmbench.training.fit import test
+
+    started = time.perf_counter()
+    alone = {**cfg, "trainer": {**cfg["trainer"], "callbacks": None, "enable_checkpointing": False}}
+    trainer = build.trainer(alone, record.path, extra=[])
     set_up = time.perf_counter() - started
-    fitted = test(cfg, record, data, task, trainer, checkpoint)
-    fitted = fitted._replace(seconds={"set_up": set_up, "fit": 0.0, **fitted.seconds})
-    result = describe(cfg, data, fitted)
-    level = separated(shared)
-    weak = LEVELS.index(level) < LEVELS.index("unit")
-    apart = {
-        "level": level,
-        "validation_level": level,
-        "weak": weak,
-        "shared": {"copies": 0, "conditions": None, **shared},
-    }
-    return {**result, "split": {**result["split"], **apart}}
+    fitted = test(cfg, record, data, trainer, checkpoint)
+    return fitted._replace(seconds={"set_up": set_up, "fit": 0.0, **fitted.seconds})
 
 
-def _alone(trainer: dict[str, Any]) -> dict[str, Any]:
-    """Nothing is trained or chosen here: no checkpoint is written, nothing is stopped early."""
-    return {**trainer, "callbacks": None, "enable_checkpointing": False}
+def _rank(path: str, windows: Literal["test", "all"]) -> Fitted:
+    """One process of a distributed test."""
+    from phmbench import build
 
-
-def separated(shared: dict[str, int | None]) -> str:
-    """The highest level at which a test set and what a checkpoint has seen have nothing in common."""
-    if shared["rigs"] == 0:
-        return "rig"
-    if shared["units"] == 0:
-        return "unit"
-    return "recording" if shared["recordings"] == 0 else "sample"
-
-
-def overlap(data: Any, state: dict[str, Any]) -> dict[str, int | None]:
-    """What the test set here shares with what the checkpoint has seen; units are None where they are not known."""
-    import numpy as np
-
-    from phmbench.data.datamodule import runs
-
-    seen = {one["recording"]: one for one in state["trained_on"]}
-    contents = {one["content"]: one for one in state["trained_on"]}
-    units = {one["unit"] for one in state["trained_on"] if one["unit"] is not None}
-    rows = data.assignment.test
-    recordings = np.unique(data.windows.recording[rows])
-    tested = data.table.iloc[recordings]
-    samples, known = 0, 0
-    for r, name, content in zip(recordings, tested["recording"], tested["content"], strict=True):
-        one = seen.get(str(name)) or contents.get(str(content))
-        if one is not None:
-            known += 1
-            ratio = float(data.rate_of[r]) / one["rate_hz"]
-            mine = runs(data.windows.start[rows[data.windows.recording[rows] == r]], data.window)
-            samples += sum(common(a, b, [x * ratio for x in theirs]) for a, b in mine for theirs in one["runs"])
-    shared_units = len({str(unit) for unit in tested["unit"].dropna()} & units)
-    unknown = bool(tested["unit"].isna().any()) or any(one["unit"] is None for one in state["trained_on"])
-    rigs = len({str(rig) for rig in tested["rig"]} & set(state["rigs"]))
-    return {
-        "samples": samples,
-        "recordings": known,
-        "units": None if unknown and rigs and not shared_units else shared_units,
-        "rigs": rigs,
-    }
-
-
-def common(first: float, last: float, other: list[float]) -> int:
-    """Samples that two runs [first, last] share."""
-    return max(0, int(min(last, other[1]) - max(first, other[0])) + 1)
+    record = Record.attach(Path(path))
+    cfg, checkpoint = with_parts(record.config)
+    data = build.data(cfg)
+    if windows == "all":
+        data.test_all()
+    data.adopt(checkpoint["VibrationData"])
+    return tested(cfg, record, data, checkpoint)

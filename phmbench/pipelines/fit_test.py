@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from phmbench.config import Config
 from phmbench.record import Record
+
+if TYPE_CHECKING:
+    from phmbench.training.fit import Fitted
 
 
 def run(*, cfg: Config, record: Record) -> dict[str, Any]:
@@ -14,6 +18,9 @@ def run(*, cfg: Config, record: Record) -> dict[str, Any]:
     Args:
         cfg: the checked configuration of one fold and one seed.
         record: where split, predictions and checkpoints go.
+
+    Raises:
+        LeakageError: the audit of the split, or of what the checkpoint `init` has seen, found shared samples.
     """
     from phmbench.pipelines.outcome import describe, prepared
     from phmbench.training import ranks
@@ -21,6 +28,21 @@ def run(*, cfg: Config, record: Record) -> dict[str, Any]:
 
     count = ranks.wanted(cfg["trainer"])
     data = prepared(cfg, record)
+    if ranks.joined():
+        ranks.require_joined(cfg["trainer"], count)
     alone = count == 1 or ranks.joined()
-    fitted = fit_and_test(cfg, record, data) if alone else ranks.launch(cfg, record, count)
+    fitted = fit_and_test(cfg, record, data) if alone else ranks.launch(_rank, record, count)
     return describe(cfg, data, fitted)
+
+
+def _rank(path: str) -> Fitted:
+    """One process of a distributed fit."""
+    from phmbench import build
+    from phmbench.pipelines.outcome import inherit
+    from phmbench.training.fit import fit_and_test
+
+    record = Record.attach(Path(path))
+    data = build.data(record.config)
+    if record.config["init"] is not None:
+        inherit(record.config, data)
+    return fit_and_test(record.config, record, data)

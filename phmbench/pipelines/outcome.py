@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phmbench import build
 from phmbench.config import Config
+from phmbench.data.seen import separated
 from phmbench.types import LEVELS
 
 if TYPE_CHECKING:
@@ -40,11 +42,29 @@ def prepared(
     data.assign()
     if adopt is not None:
         data.adopt(adopt)
+    elif cfg["init"] is not None:
+        inherit(cfg, data)
     data.seconds = time.perf_counter() - started
     if first:
         record.write_split(split_table(data.assignment, table=data.table, windows=data.windows, window=data.window))
         _show(cfg, record, data)
     return data
+
+
+def inherit(cfg: Config, data: VibrationData) -> None:
+    """Tell the data what the checkpoint that training starts from has seen.
+
+    Raises:
+        ConfigError: not a checkpoint.
+        LeakageError: it has seen samples of the test set.
+    """
+    from phmbench.training.checkpoints import read_checkpoint
+
+    state = read_checkpoint(Path(cfg["init"])).get("VibrationData")
+    if state is None:
+        data.notes.append(f"what {cfg['init']} has been trained on is not known: it may have seen the test set")
+    else:
+        data.inherit(state["trained_on"])
 
 
 def _show(cfg: Config, record: Record, data: VibrationData) -> None:
@@ -82,17 +102,26 @@ def titled(cfg: Config) -> dict[str, Any]:
 def split_of(data: VibrationData) -> dict[str, Any]:
     """The split as the record holds it: sets, what separates them, what they share."""
     assignment, audit = data.assignment, data.audit
+    level, shared = assignment.level, dict(audit.shared)
+    if data.shared is not None:  # weights that come from another run have seen more than this run's training side
+        if data.inherited:
+            level = min(level, separated(data.shared), key=LEVELS.index)
+        else:
+            level, shared = separated(data.shared), {**shared, "conditions": None}
+        for key, count in data.shared.items():
+            own = shared.get(key)
+            shared[key] = None if count is None or own is None else max(count, own)
     return {
         "name": assignment.name,
-        "level": assignment.level,
-        "validation_level": assignment.validation_level,
+        "level": level,
+        "validation_level": assignment.validation_level if data.inherited or data.shared is None else level,
         "leaky": assignment.leaky,
         "target": list(assignment.target),
         "domains": list(assignment.domains),
         "class_sources": {name: list(sources) for name, sources in assignment.class_sources.items()},
         "notes": [*assignment.notes, *audit.findings, *data.notes],
         **{name: dict(audit.counts[name]) for name in ("train", "val", "test")},
-        "shared": dict(audit.shared),
+        "shared": shared,
     }
 
 

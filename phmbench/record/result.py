@@ -182,6 +182,8 @@ def _weakest(splits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     worst = {key: [s["shared"].get(key) for s in splits] for key in keys}
     return {
         "level": min((s["level"] for s in splits), key=LEVELS.index),
+        "validation_level": min((s.get("validation_level") or s["level"] for s in splits), key=LEVELS.index),
+        "leaky": any(s.get("leaky") for s in splits),
         "weak": any(s["weak"] for s in splits),
         "notes": list(dict.fromkeys(note for s in splits for note in s.get("notes") or ())),
         "shared": {key: None if None in counts else max(counts) for key, counts in worst.items()},

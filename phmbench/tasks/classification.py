@@ -27,6 +27,16 @@ class Classification(Task):
         class_names: K names, in the order of the logits.
     """
 
+    reports = (
+        "loss",
+        "accuracy",
+        "balanced_accuracy",
+        "macro_f1",
+        "macro_auroc",
+        "f1/*",
+        "recall/*",
+    )  # of val and test
+
     def __init__(
         self,
         *,

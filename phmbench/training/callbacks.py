@@ -27,13 +27,16 @@ class LossLog(Callback):
     ) -> None:
         for name, value in (outputs or {}).items():
             value = value.detach()
+            if name == "loss":  # Lightning has divided it by the batches of a step, and no other part
+                value = value * trainer.accumulate_grad_batches
             self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
         self.steps += 1
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.steps:
             means = {f"train/{name}": total / self.steps for name, total in self.sums.items()}
-            pl_module.log_dict({**means, "lr": torch.tensor(self.rate)}, sync_dist=trainer.world_size > 1)
+            pl_module.log_dict(means, sync_dist=trainer.world_size > 1)
+            pl_module.log("lr", self.rate)
 
 
 class SeedEpoch(Callback):

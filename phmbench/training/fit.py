@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from phmbench import build
 from phmbench.config import Config
 from phmbench.errors import ConfigError, DataError, PhmbenchError
+from phmbench.training import ranks
+from phmbench.training.checkpoints import Curves, read_checkpoint, relocate, start_from
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from phmbench.data.datamodule import VibrationData
     from phmbench.record import Record
     from phmbench.tasks.base import Task
-
-log = logging.getLogger("phmbench")
 
 
 class Fitted(NamedTuple):
@@ -44,25 +43,42 @@ def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
     task = build.task(config, data.facts)
     _require_known_rigs(task, data)
     if config["init"] is not None:
-        start_from(task, Path(config["init"]))
-    trainer = _trainer(config, record)
-    last = record.checkpoints / "last.ckpt"
+        start_from(task, Path(config["init"]), data.classes)
     begun = time.perf_counter()
-    _run(trainer, "fit", trainer.fit, task, data, ckpt_path=str(last) if last.is_file() else None)
+    trainer = _fit(config, record, data, task)
     fitted = time.perf_counter()
     chosen = _chosen(trainer)
     metrics = _validation_metrics(trainer, chosen)
-    tested = test(config, record, data, task, trainer, chosen)
+    tested = test(config, record, data, trainer, chosen)
     seconds = {"set_up": begun - started, "fit": fitted - begun, "test": time.perf_counter() - fitted}
     return tested._replace(metrics={**tested.metrics, **metrics}, seconds=seconds)
 
 
-def test(
-    config: Config, record: Record, data: VibrationData, task: Task, trainer: Trainer, checkpoint: dict[str, Any]
-) -> Fitted:
-    """Test the weights of a checkpoint on the test set, once; predictions go into the record."""
+def _fit(config: Config, record: Record, data: VibrationData, task: Task) -> Trainer:
+    """Fit, from last.ckpt where there is one: the run is gone on with."""
+    last, curves = record.checkpoints / "last.ckpt", Curves(record.path / "csv")
+    if ranks.rank() == 0:
+        curves.put_aside()
+        if last.is_file():
+            relocate(last)
+    trainer = _trainer(config, record)
+    try:
+        _run(trainer, "fit", trainer.fit, task, data, ckpt_path=str(last) if last.is_file() else None)
+    finally:
+        if trainer.is_global_zero:
+            curves.join()
+    return trainer
+
+
+def test(config: Config, record: Record, data: VibrationData, trainer: Trainer, checkpoint: dict[str, Any]) -> Fitted:
+    """Test the weights of a checkpoint on the test set, once; predictions go into the record.
+
+    The task is built anew: a strategy may have wrapped or spread the one that was fitted.
+    """
     begun = time.perf_counter()
+    task = build.task(config, data.facts)
     task.load_state_dict(checkpoint["state_dict"])
+    parameters = sum(p.numel() for p in task.parameters())
     task.groups = groups(data)  # type: ignore[assignment]
     tested = _run(trainer, "test", trainer.test, task, data, verbose=False)
     if not tested:
@@ -71,7 +87,7 @@ def test(
     return Fitted(
         metrics={name: float(value) for name, value in tested[0].items()},
         confusion=confusion,
-        parameters=sum(p.numel() for p in task.parameters()),
+        parameters=parameters,
         seconds={"test": time.perf_counter() - begun},
     )
 
@@ -102,54 +118,12 @@ def groups(data: VibrationData) -> dict[str, dict[str, Any]]:
     return found
 
 
-def start_from(task: Task, path: Path) -> None:
-    """Load the weights of a checkpoint that fit by name and shape, and say how many did.
-
-    Raises:
-        ConfigError: not a checkpoint, or not one tensor fits.
-    """
-    weights = {k: v for k, v in read_checkpoint(path)["state_dict"].items() if k.startswith("network.")}
-    own = task.state_dict()
-    fit = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
-    if not fit:
-        raise ConfigError(f"init: no tensor of {path} fits this network; expected a checkpoint of the same model")
-    task.load_state_dict(fit, strict=False)
-    skipped = sorted(set(weights) - set(fit))
-    log.info("init: %d tensors loaded from %s, %d skipped%s", len(fit), path, len(skipped),
-             f" ({', '.join(skipped[:4])})" if skipped else "")  # fmt: skip
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint, weights only: nothing in it is executed.
-
-    Raises:
-        ConfigError: no such file, not a checkpoint, or one that holds more than plain values and tensors.
-    """
-    import pickle
-    import zipfile
-
-    import torch
-
-    if not path.is_file():
-        raise ConfigError(f"init: no file {path}; expected a checkpoint, such as outputs/…/checkpoints/best.ckpt")
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ConfigError(
-            f"init: {path} cannot be loaded as weights only; {reason}; take best.ckpt of a run"
-        ) from error
-    if not isinstance(loaded, dict) or not isinstance(loaded.get("state_dict"), dict):
-        raise ConfigError(f"init: {path} is not a checkpoint; expected one with state_dict, such as best.ckpt of a run")
-    return loaded
-
-
 def _trainer(config: Config, record: Record) -> Trainer:
     from phmbench.training.callbacks import KeepParts, LossLog, Progress, SeedEpoch
 
     parts = {"model": config["model"], "head": config["task"]["head"]}
     extra: list[Callback] = [LossLog(), SeedEpoch(seed=config["seed"]), KeepParts(parts=parts)]
-    if _is_first_rank():
+    if ranks.rank() == 0:
         extra.append(Progress(monitor=config["monitor"], label=_label(record.path)))
     return build.trainer(config, record.path, extra=extra)
 
@@ -158,12 +132,6 @@ def _label(path: Path) -> str:
     """Which fold and seed is fitted: `mfpt seed-0`; `fit` where there is one."""
     parts = [part.removeprefix("target-") for part in path.parts[-2:] if part.startswith(("target-", "seed-"))]
     return " ".join(parts) or "fit"
-
-
-def _is_first_rank() -> bool:
-    from phmbench.training import ranks
-
-    return ranks.rank() == 0
 
 
 def _run(trainer: Trainer, what: str, call: Any, *args: Any, **kwargs: Any) -> Any:
@@ -176,8 +144,8 @@ def _run(trainer: Trainer, what: str, call: Any, *args: Any, **kwargs: Any) -> A
         if trainer.interrupted:
             raise KeyboardInterrupt from None
         raise
-    except (MisconfigurationException, ValueError) as error:
-        if isinstance(error, ValueError) and not _is_of_lightning(error):
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        if not isinstance(error, MisconfigurationException) and not _is_of_lightning(error):
             raise
         raise ConfigError(f"trainer ({what}): {str(error).strip()}") from error
 

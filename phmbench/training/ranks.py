@@ -8,12 +8,11 @@ the one job in it.
 from __future__ import annotations
 
 import os
+import signal
 import uuid
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from phmbench.config import Config
 from phmbench.errors import ConfigError, PhmbenchError
 
 if TYPE_CHECKING:
@@ -56,19 +55,40 @@ def wanted(trainer: Mapping[str, Any]) -> int:
         )
     if devices in ("auto", -1, "-1"):
         return gpus if on_gpu and strategy != "auto" else 1
+    if isinstance(devices, str) and "," in devices:
+        devices = [part for part in devices.split(",") if part.strip()]
     return len(devices) if isinstance(devices, list) else int(devices)
 
 
-def launch(config: Config, record: Record, count: int) -> Fitted:
-    """Run fit and test in `count` processes of this machine; what the first of them returns.
+def require_joined(trainer: Mapping[str, Any], count: int) -> None:
+    """Processes that torchrun or srun has started must be as many as the trainer knows of.
+
+    Raises:
+        ConfigError: they are not; each would run everything, into one folder.
+    """
+    world = int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1")))
+    expected = count * int(trainer.get("num_nodes") or 1)
+    if world != expected:
+        raise ConfigError(
+            f"trainer: {world} processes were started, and the trainer's settings are for {expected}; choose a trainer "
+            "for several (ddp, ddp_cpu, multinode), and set trainer.devices (processes a machine) and trainer.num_nodes"
+        )
+
+
+def launch(call: Callable[..., Fitted], record: Record, count: int, *arguments: str) -> Fitted:
+    """Run `call(path of the record, *arguments)` in `count` processes of this machine; what the first of them returns.
 
     Raises:
         PhmbenchError: a process failed; the message has its rank and the last line of its traceback.
+        KeyboardInterrupt: Ctrl-C, or a signal that asks to end.
     """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    threads = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // count))  # ranks share the cores
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     launcher = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -83,23 +103,21 @@ def launch(config: Config, record: Record, count: int) -> Fitted:
         start_method="spawn",
     )
     try:
-        returned: dict[int, Any] = elastic_launch(launcher, _rank)(str(record.path))
+        returned: dict[int, Fitted] = elastic_launch(launcher, call)(str(record.path), *arguments)
+    except SignalException:
+        raise KeyboardInterrupt from None
     except ChildFailedError as error:
         number, failure = error.get_first_failure()
         message = failure.message if isinstance(failure.message, str) else str(failure.message)
         raise PhmbenchError(f"rank {number} failed: {message.strip().splitlines()[-1]}") from error
-    fitted: Fitted = returned[0]
-    return fitted
-
-
-def _rank(path: str) -> Fitted:
-    """One process of a distributed run."""
-    from phmbench import build
-    from phmbench.record import Record
-    from phmbench.training.fit import fit_and_test
-
-    record = Record.attach(Path(path))
-    return fit_and_test(record.config, record, build.data(record.config))
+    finally:
+        for which, handler in handlers.items():  # the launcher leaves its own behind
+            signal.signal(which, handler)
+        if threads is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = threads
+    return returned[0]
 
 
 class Board:
@@ -122,11 +140,15 @@ class Board:
         store = TCPStore(host, port, is_master=not agent and rank() == 0, timeout=timedelta(minutes=30))
         self.store = PrefixStore("phmbench", store)
 
-    def tell(self, key: str, text: str) -> None:
-        self.store.set(key, text)
+        self.said = 0
 
-    def hear(self, key: str) -> str:
-        return str(self.store.get(key).decode())
+    def share(self, text: str | None = None) -> str:
+        """What the first process says, to all: it calls with a text, the others without, as often and in one order."""
+        self.said += 1
+        if text is None:
+            return str(self.store.get(str(self.said)).decode())
+        self.store.set(str(self.said), text)
+        return text
 
 
 _board: list[Board] = []

@@ -511,3 +511,19 @@ def test_filled_lightning_nodes_are_taken(node, given, tmp_path, monkeypatch):
     assert len(added) > 3
     made = instantiate(full, _convert_="all", _execution_whitelist_=whitelist(full), **given)
     assert type(made).__name__ == node["_target_"].rpartition(".")[2]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("monitor=val/macro_f2", "monitor: not a validation metric of the task; got 'val/macro_f2'"),
+        ("trainer.callbacks.checkpoint.monitor=val/loss", "trainer.callbacks.checkpoint.monitor: not the run's"),
+        ("monitor=val/f1/inner", ""),
+    ],
+)
+def test_the_monitor_is_one_and_is_reported(word: str, message: str):
+    from phmbench.cli import main
+
+    with pytest.raises(SystemExit) as end:
+        main(["check", word])
+    assert end.value.code == (2 if message else 0)

@@ -153,6 +153,10 @@ def test_a_parameter_that_no_yaml_lists():
 )  # fmt: skip
 def test_losses_and_errors_are_minimised(monitor: str, mode: str):
     assert config.metric_mode(monitor) == mode
+
+
+@pytest.mark.parametrize(("monitor", "mode"), [("val/macro_f1", "max"), ("val/loss", "min")])
+def test_callbacks_look_at_the_monitor(monitor: str, mode: str):
     callbacks = composed(f"monitor={monitor}")["trainer"]["callbacks"]
     assert {one["mode"] for one in callbacks.values()} == {mode}
     assert {one["monitor"] for one in callbacks.values()} == {monitor}

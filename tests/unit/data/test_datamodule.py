@@ -13,7 +13,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phmbench.data.datamodule import Batches, VibrationData, runs
+from phmbench.data.batches import Batches
+from phmbench.data.datamodule import VibrationData
+from phmbench.data.seen import runs
 from phmbench.data.splits.recordings import Recordings
 from phmbench.errors import DataError
 from phmbench.types import Assignment, Windows
@@ -327,7 +329,7 @@ def state_of(data: VibrationData) -> dict[str, Any]:
 def test_adopted_classes_rigs_and_statistics_are_the_checkpoints(tmp_path):
     """Trained with three classes on rig0 alone, tested on two of them: labels keep the checkpoint's numbers."""
     one = state_of(data_of(Ramps(["cage", "inner", "outer"] * 6), tmp_path, normalise="train"))
-    one = {**one, "rigs": ["rig0"]}
+    one = {**one, "rigs": ["rig0"], "trained_on": []}
     data = data_of(Ramps(FOUR), tmp_path, normalise="train")
     data.adopt(one)
     assert data.classes == ("cage", "inner", "outer")
@@ -341,10 +343,10 @@ def test_adopted_classes_rigs_and_statistics_are_the_checkpoints(tmp_path):
 
 
 def test_classes_that_the_checkpoint_does_not_know_are_left_out_and_noted(tmp_path):
-    one = state_of(data_of(Ramps(FOUR), tmp_path))
+    one = {**state_of(data_of(Ramps(FOUR), tmp_path)), "trained_on": []}
     data = data_of(Ramps(["cage", "inner", "outer"] * 4), tmp_path)
     data.adopt(one)
-    assert "classes that the checkpoint does not know are left out: cage" in data.notes
+    assert "classes that the checkpoint does not know are left out: cage" in data.assignment.notes
     tested = data.table["label"].iloc[data.windows.recording[data.assignment.test]]
     assert set(tested) == {"inner", "outer"}
 

@@ -14,7 +14,8 @@ from phmbench.config import Config
 from phmbench.errors import ConfigError, DataError, PhmbenchError
 from phmbench.pipelines import axes, evaluate
 from phmbench.record import Record
-from phmbench.training.fit import fit_and_test, read_checkpoint, start_from
+from phmbench.training.checkpoints import read_checkpoint, start_from
+from phmbench.training.fit import fit_and_test
 from phmbench.types import Facts
 from tests.contract.composing import QUICK, composed
 
@@ -85,7 +86,7 @@ def test_weights_that_fit_are_taken_and_others_are_not(tmp_path: Path):
     other = build.task(config, FACTS._replace(classes=("a", "b", "c")))
     head = [value.clone() for value in other.network.parts[1].parameters()]
     torch.save({"state_dict": one.state_dict()}, tmp_path / "one.ckpt")
-    start_from(other, tmp_path / "one.ckpt")
+    start_from(other, tmp_path / "one.ckpt", ("a", "b", "c"))
     for name, value in other.network.parts[0].state_dict().items():
         assert torch.equal(value, one.network.parts[0].state_dict()[name])
     assert all(torch.equal(a, b) for a, b in zip(other.network.parts[1].parameters(), head, strict=True))
@@ -96,7 +97,7 @@ def test_weights_of_another_model(tmp_path: Path):
     with pytest.raises(
         ConfigError, match=r"init: no tensor of .*one\.ckpt fits this network; expected a checkpoint of"
     ):
-        start_from(build.task(composed("model=wdcnn"), FACTS), tmp_path / "one.ckpt")
+        start_from(build.task(composed("model=wdcnn"), FACTS), tmp_path / "one.ckpt", FACTS.classes)
 
 
 # -- fits ------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from phmbench.errors import ConfigError, PhmbenchError
+from phmbench.pipelines import fit_test
 from phmbench.record import Record
 from phmbench.training import ranks
 from tests.contract.composing import composed
@@ -94,7 +95,7 @@ def test_a_process_that_fails_is_named_with_its_reason(tmp_path: Path):
     before = os.environ.get("OMP_NUM_THREADS")
     try:
         with Record.open(tmp_path / "run", composed(*words)) as record, pytest.raises(PhmbenchError) as caught:
-            ranks.launch(record.config, record, 2)
+            ranks.launch(fit_test._rank, record, 2)
     finally:
         if before is not None:
             os.environ["OMP_NUM_THREADS"] = before

@@ -1,0 +1,56 @@
+"""Which windows make a batch, for one of several processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from phmbench.errors import DataError
+
+
+class Batches(Sampler[NDArray[np.int64]]):
+    """Positions of whole batches, for one of several ranks.
+
+    With a seed (training): a new order each epoch, which depends on seed and epoch alone, so that a resumed run goes
+    on with the same batches; every rank gets the same number of full batches, and the few windows left over wait for
+    another epoch's order. Without (validation, test): in order, every window exactly once over all ranks; all ranks
+    get the same number of batches, whose sizes differ by at most one, so that no rank waits for another in a
+    collective.
+
+    Args:
+        windows: number of windows, N.
+        size: windows a batch, B.
+        rank: this process.
+        ranks: processes.
+        seed: of the order; None: in order.
+
+    Raises:
+        DataError: there are fewer windows than ranks.
+    """
+
+    def __init__(self, windows: int, size: int, *, rank: int, ranks: int, seed: int | None) -> None:
+        if windows < ranks:
+            raise DataError(f"trainer: {ranks} processes for a set of {windows} windows; choose fewer devices")
+        self.windows, self.size, self.rank, self.ranks, self.seed, self.epoch = windows, size, rank, ranks, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        each = self.windows / (self.size * self.ranks)
+        if self.seed is not None:
+            return max(1, math.floor(each))
+        return min(math.ceil(each), self.windows // self.ranks)  # no batch is empty; with a size of 1 some hold 2
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        if self.seed is None:
+            parts = np.array_split(np.arange(self.windows), len(self) * self.ranks)
+        else:
+            order = np.random.default_rng((self.seed, self.epoch)).permutation(self.windows)
+            size = min(self.size, self.windows // self.ranks)
+            parts = [order[i * size : (i + 1) * size] for i in range(len(self) * self.ranks)]
+        yield from parts[self.rank :: self.ranks]
