@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 ROOT = Path(__file__).parent.parent
+os.environ.pop("COLUMNS", None)  # what the screen shows must not depend on who runs the tests
 TINY = (
     "data=simulated",
     "data.sources.simulated.rigs=[motor,pump]",
