@@ -169,7 +169,10 @@ def read_table(path: Path, *, required: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     if not path.is_file():
-        raise DataError(f"{path}: no such file; got nothing; expected a CSV table of recordings; correct `table`")
+        raise DataError(
+            f"{path}: no such file; got nothing; expected a CSV table of recordings; correct `table`; "
+            "where each class has a folder of its own, set it to null"
+        )
     try:
         with path.open(encoding="utf-8-sig") as file:
             between = readers.separator(file.readline())

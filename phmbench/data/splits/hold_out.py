@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import shorten
 from typing import Annotated
 
 import pandas as pd
@@ -81,7 +82,8 @@ def highest(values: Texts, label: Texts, column: str) -> str:
     classes, by_value = known(label), table_by_value(values, label)
     whole = [value for value, there in by_value.items() if there == classes and _elsewhere(by_value, value)]
     if not whole:
-        there_is = "; ".join(f"{value}: {listed(there)}" for value, there in list(by_value.items())[:12])
+        each = "; ".join(f"{value}: {listed(there)}" for value, there in list(by_value.items())[:12])
+        there_is = shorten(each, 300, placeholder=" …")
         raise SplitError(
             f"target: no value of {column} can be held out with every class; got {there_is}; expected a value with "
             f"{listed(classes)} and others to train on; name one with task.split.target=[…], which keeps "
