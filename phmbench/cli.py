@@ -300,7 +300,10 @@ def _grid_table(returns: Sequence[Any]) -> None:
     from hydra.core.utils import JobStatus
 
     from phmbench.record import lines
+    from phmbench.training import ranks
 
+    if ranks.rank():
+        return
     shared = set.intersection(*(set(one.overrides) for one in returns))  # what all jobs have goes without saying
     rows = [
         (" ".join(word.lstrip("+") for word in one.overrides if word not in shared), one.return_value)
@@ -318,12 +321,15 @@ def _execute(job: config.Config, folder: Path, **how: Any) -> dict[str, Any]:
 
 
 def _messages_to_screen() -> None:
-    """What the logger "phmbench" is told goes to the screen, as well as into the record's log.txt."""
+    """What the logger "phmbench" is told goes to the screen, as well as into the record's log.txt; once, not by each
+    process that torchrun has started."""
+    from phmbench.training import ranks
+
     logger = logging.getLogger("phmbench")
     logger.propagate = False
     if not any(type(handler) is logging.StreamHandler for handler in logger.handlers):
         screen = logging.StreamHandler(sys.stdout)
-        screen.setLevel(logging.INFO)
+        screen.setLevel(logging.ERROR if ranks.rank() else logging.INFO)
         logger.addHandler(screen)
 
 

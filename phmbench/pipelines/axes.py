@@ -25,12 +25,12 @@ def run(config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]:
     """
     if config["folds"] is None:
         return _repeats(config, record, pipeline)
-    from phmbench.record import lines, result
+    from phmbench.record import result
 
     results = {}
     targets = folds(config)
     for number, (name, target) in enumerate(targets.items(), 1):
-        lines.heading(f"target {name} ({number} of {len(targets)})")
+        _heading(f"target {name} ({number} of {len(targets)})")
         split = {**config["task"]["split"], "target": target}
         one = {**config, "folds": None, "task": {**config["task"], "split": split}}
         results[name] = _in_child(f"target-{name}", one, record, lambda cfg, child: _repeats(cfg, child, pipeline))
@@ -59,15 +59,22 @@ def folds(config: Config) -> dict[str, list[Any]]:
 def _repeats(config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]:
     if config["repeats"] == 1:
         return pipeline(cfg=config, record=record)
-    from phmbench.record import lines, result
+    from phmbench.record import result
 
     results = []
     for number in range(config["repeats"]):
         seed = config["seed"] + number
-        lines.heading(f"seed {seed} ({number + 1} of {config['repeats']})")
+        _heading(f"seed {seed} ({number + 1} of {config['repeats']})")
         one = {**config, "repeats": 1, "seed": seed}
         results.append(_in_child(f"seed-{seed}", one, record, lambda cfg, child: pipeline(cfg=cfg, record=child)))
     return result.aggregate_repeats(results)
+
+
+def _heading(text: str) -> None:
+    from phmbench.record import lines
+
+    if not ranks.rank():
+        lines.heading(text)
 
 
 def _in_child(

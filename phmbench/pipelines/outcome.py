@@ -89,13 +89,13 @@ def titled(cfg: Config) -> dict[str, Any]:
     """The sentence: group → (option, title)."""
     from phmbench import config, options
 
-    where = config.conf_dir()
+    known = config.options(config.places())
     sentence: dict[str, Any] = {}
     for group in ("task", "data", "model", "trainer", "pipeline"):
         option = (cfg.get("choices") or {}).get(group)
         if option is not None:
-            file = where / group / f"{option}.yaml"
-            sentence[group] = (option, options.title(file)) if file.is_file() else option
+            found = known.get(group, {}).get(option)  # not there: it lay in a --config-dir
+            sentence[group] = (option, options.title(options.file_of(group, option, found))) if found else option
     return sentence
 
 

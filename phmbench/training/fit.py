@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,28 +47,36 @@ def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
     if config["init"] is not None:
         start_from(task, Path(config["init"]), data.classes)
     begun = time.perf_counter()
-    trainer = _fit(config, record, data, task)
-    fitted = time.perf_counter()
-    chosen = _chosen(trainer)
-    metrics = _validation_metrics(trainer, chosen)
-    tested = test(config, record, data, trainer, chosen)
+    with _joined_curves(record):  # until after the test: Lightning's writer refuses columns that another one wrote
+        trainer = _fit(config, record, data, task)
+        fitted = time.perf_counter()
+        chosen = _chosen(trainer)
+        metrics = _validation_metrics(trainer, chosen)
+        tested = test(config, record, data, trainer, chosen)
     seconds = {"set_up": begun - started, "fit": fitted - begun, "test": time.perf_counter() - fitted}
     return tested._replace(metrics={**tested.metrics, **metrics}, seconds=seconds)
 
 
+@contextmanager
+def _joined_curves(record: Record) -> Iterator[None]:
+    """Curves of earlier sittings lie aside while this one writes its own."""
+    curves, first = Curves(record.path / "csv"), ranks.rank() == 0
+    if first:
+        curves.put_aside()
+    try:
+        yield
+    finally:
+        if first:
+            curves.join()
+
+
 def _fit(config: Config, record: Record, data: VibrationData, task: Task) -> Trainer:
     """Fit, from last.ckpt where there is one: the run is gone on with."""
-    last, curves = record.checkpoints / "last.ckpt", Curves(record.path / "csv")
-    if ranks.rank() == 0:
-        curves.put_aside()
-        if last.is_file():
-            relocate(last)
+    last = record.checkpoints / "last.ckpt"
+    if ranks.rank() == 0 and last.is_file():
+        relocate(last)
     trainer = _trainer(config, record)
-    try:
-        _run(trainer, "fit", trainer.fit, task, data, ckpt_path=str(last) if last.is_file() else None)
-    finally:
-        if trainer.is_global_zero:
-            curves.join()
+    _run(trainer, "fit", trainer.fit, task, data, ckpt_path=str(last) if last.is_file() else None)
     return trainer
 
 

@@ -227,7 +227,7 @@ def test_list_shows_where_options_come_from(plain: Environment, trusting: Enviro
     assert all(len(line) <= 100 for line in listed.out.splitlines())
     for group, name in (("experiment", "flat"), ("trainer", "budget"), ("data", "tones"), ("task", "sharpness_aware")):
         one = trusting.run("phmbench", "list", group, cwd=tmp_path)
-        from_there = [line.split()[0] for line in one.out.splitlines() if " mypackage" in line]
+        from_there = [line.split()[0] for line in one.out.splitlines() if re.search(r" mypackage( |$)", line)]
         assert from_there == [name], one.out
     titles = trusting.run("phmbench", "list", "experiment", cwd=tmp_path).out
     assert "Flat minima" in titles

@@ -44,6 +44,19 @@ def test_a_run_that_was_moved_goes_on_as_it_would_have(command: Command):
     assert len(curves) == len((whole.folder / "csv" / "metrics.csv").read_text().splitlines())
 
 
+def test_a_run_that_was_cut_off_in_its_test_is_only_tested(command: Command):
+    whole = command(*WORDS)
+    curves = (whole.folder / "csv" / "metrics.csv").read_text()
+    (whole.folder / "metrics.json").unlink()
+    status = whole.folder / "status.json"
+    status.write_text(status.read_text().replace('"done"', '"interrupted"'))
+    resumed = command(str(whole.folder), program="resume")
+    assert resumed.code == 0, resumed.err
+    assert resumed.result["metrics"] == whole.result["metrics"]
+    again = (whole.folder / "csv" / "metrics.csv").read_text()
+    assert sorted(again.splitlines()[0].split(",")) == sorted(curves.splitlines()[0].split(","))
+
+
 def test_two_processes_test_a_checkpoint(command: Command):
     trained = command(*WORDS, name="trained")
     best = trained.folder / "checkpoints" / "best.ckpt"
