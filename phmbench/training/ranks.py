@@ -108,7 +108,7 @@ def launch(call: Callable[..., Fitted], record: Record, count: int, *arguments: 
         raise KeyboardInterrupt from None
     except ChildFailedError as error:
         number, failure = error.get_first_failure()
-        message = failure.message if isinstance(failure.message, str) else str(failure.message)
+        message = failure.message["message"] if isinstance(failure.message, dict) else str(failure.message)
         raise PhmbenchError(f"rank {number} failed: {message.strip().splitlines()[-1]}") from error
     finally:
         for which, handler in handlers.items():  # the launcher leaves its own behind

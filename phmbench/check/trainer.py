@@ -1,0 +1,58 @@
+"""What Lightning's Trainer takes without a word, and then does nothing with, or stops with an error of another's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from phmbench.check.findings import Finding
+from phmbench.errors import ConfigError
+from phmbench.signatures import signature_of
+
+TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
+AT_LEAST = {"accumulate_grad_batches": 1, "gradient_clip_val": 0, "check_val_every_n_epoch": 1, "min_epochs": 0}
+"""Smallest value that means something."""
+POSITIVE = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "val_check_interval")
+"""A whole number of batches, or a part of them: with none there is no fit, no choice, or no result."""
+OURS = {
+    "fast_dev_run": (False, "it keeps no checkpoint, so there is none to test; choose trainer=debug"),
+    "enable_checkpointing": (True, "the checkpoint that validation chose is what is tested; remove it"),
+    "barebones": (False, "it leaves nothing to record; remove it"),
+}
+"""Parameter → the one value a run can have, and why."""
+
+
+def check_trainer(config: Mapping[str, object]) -> list[Finding]:
+    """Values that the signature allows and no run can mean."""
+    node = config.get("trainer")
+    try:
+        if not isinstance(node, Mapping) or signature_of(str(node["_target_"])).definition.dotted != TRAINER:
+            return []  # a Trainer of the user's own knows what it means
+    except (ConfigError, KeyError):
+        return []  # reported with the node
+    return [Finding(f"trainer.{name}", message) for name, message in _wrong(node)]
+
+
+def _wrong(node: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    for name, least in AT_LEAST.items():
+        if _number(node.get(name)) < least:
+            yield name, f"too small; got {node[name]}; expected at least {least}"
+    for name in POSITIVE:
+        if _number(node.get(name)) <= 0:
+            yield name, f"no batch at all; got {node[name]}; expected a number of batches, or a part up to 1.0"
+    for name, (only, why) in OURS.items():
+        if node.get(name, only) not in (only, None):
+            yield name, f"not possible in a run; got {node[name]}; {why}"
+    epochs, every = _number(node.get("max_epochs")), _number(node.get("check_val_every_n_epoch"))
+    if epochs < 1 and epochs != -1:
+        yield "max_epochs", f"no epoch at all; got {epochs}; expected at least 1, or -1 for no limit"
+    elif 0 < epochs < every:
+        yield "check_val_every_n_epoch", f"validation would never run; got {every}; expected at most {epochs}"
+    devices = node.get("devices")
+    if node.get("accelerator") == "cpu" and not isinstance(devices, int) and devices not in (None, "auto", "1"):
+        yield "devices", f"a CPU has no numbered devices; got {devices}; expected a number of processes"
+
+
+def _number(value: object) -> float:
+    """NaN, which is neither less nor more than anything, where it is none."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
