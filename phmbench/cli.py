@@ -330,7 +330,15 @@ def _messages_to_screen() -> None:
     if not any(type(handler) is logging.StreamHandler for handler in logger.handlers):
         screen = logging.StreamHandler(sys.stdout)
         screen.setLevel(logging.ERROR if ranks.rank() else logging.INFO)
+        screen.setFormatter(_Plain())
         logger.addHandler(screen)
+
+
+class _Plain(logging.Formatter):
+    """The text alone; `warning:` before it where it is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"warning: {record.getMessage()}" if record.levelno == logging.WARNING else super().format(record)
 
 
 # -- the other commands ----------------------------------------------------------------------------------------------

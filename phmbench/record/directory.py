@@ -18,7 +18,7 @@ from phmbench.errors import RecordError
 from phmbench.record import atomic, claim, environment, lock, log, result, schema
 from phmbench.record.configuration import read_config, require_same, write_config
 from phmbench.record.contents import clear, clear_parts, folder_name
-from phmbench.record.status import METRICS, STATUS, State, exists, read_metrics, read_status, state
+from phmbench.record.status import METRICS, State, exists, read_metrics, read_status, state, write_status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +44,8 @@ class Record:
         self.path, self.config = path, dict(config)
         self.log: logging.Handler | None = log.attach(path / "log.txt") if owner else None
         self._descriptor, self._is_open = descriptor, owner
+        self._warned: list[str] = []
+        self._said: set[str] = set()  # shared with the records inside this one
 
     @classmethod
     def open(cls, path: str | Path, config: Mapping[str, Any], *, overwrite: bool = False) -> Record:
@@ -130,12 +132,15 @@ class Record:
         """
         path = self.path / folder_name(name)
         if not exists(path):
-            return type(self).open(path, config)
-        if state(path) == "done":
+            inner = type(self).open(path, config)
+        elif state(path) == "done":
             own = read_config(path)
             require_same(path, own, config)
-            return type(self)(path, own, descriptor=None, owner=False)
-        return type(self).resume(path, config)
+            inner = type(self)(path, own, descriptor=None, owner=False)
+        else:
+            inner = type(self).resume(path, config)
+        inner._said = self._said
+        return inner
 
     @property
     def state(self) -> State:
@@ -178,6 +183,33 @@ class Record:
                                      classes=classes, window=window, examples=examples)  # fmt: skip
         atomic.write_bytes(self.path / "predictions.h5", content)
 
+    @property
+    def warnings(self) -> list[str]:
+        """What `warn` was told, in this sitting and in earlier ones, each once."""
+        return list(dict.fromkeys([*(read_status(self.path).get("warnings") or ()), *self._warned]))
+
+    def warn(self, text: str) -> None:
+        """Say once, on the screen and in log.txt, what a reader of this run must know; `finish` puts it in the result.
+
+        Kept in status.json at once, for the run that resumes this one and the process that started this rank. Of
+        several ranks the first alone warns. The text names the choice or the module it is about, and the next step.
+        """
+        text = " ".join(text.split())
+        if text in self._warned:
+            return
+        self._warned.append(text)
+        if text in self._said:  # by another fold or seed: the screen has it
+            log.write(self.log, f"warning: {text}")
+        else:
+            self._said.add(text)
+            logger.warning("%s", text)
+        if self.log is None:
+            log.append(self.path / "log.txt", text)
+        try:
+            write_status(self.path, {**read_status(self.path), "warnings": self.warnings})
+        except RecordError as full:
+            logger.warning("%s", full)
+
     def finish(self, outcome: Mapping[str, Any], *, pages: bool = True) -> None:
         """End the run as done: figures and page, then, last of all and atomically, metrics.json.
 
@@ -190,6 +222,7 @@ class Record:
         """
         self._require_open("finish")
         outcome = dict(result.plain(outcome))
+        outcome["warnings"] = list(dict.fromkeys([*self.warnings, *(outcome.get("warnings") or ())]))
         schema.require(outcome)
         text = json.dumps(outcome, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         if pages:
@@ -244,10 +277,8 @@ class Record:
     def _say(self, what: State, **more: str | None) -> None:
         """Write status.json; what was said before and is not said anew stays."""
         before = read_status(self.path) if exists(self.path) else {}
-        status = {**before, "state": what, "pid": os.getpid(), "host": socket.gethostname(), **more}
-        atomic.write_text(
-            self.path / STATUS, json.dumps({"error": None, **status}, indent=1, ensure_ascii=False) + "\n"
-        )
+        here = {"state": what, "pid": os.getpid(), "host": socket.gethostname()}
+        write_status(self.path, {"error": None, **before, **here, **more})
 
     def _end(self, what: State, error: BaseException | None) -> None:
         """A disk so full that the state cannot be said leaves it to the lock, which ends: interrupted."""

@@ -37,12 +37,24 @@ class LogFile(logging.FileHandler):
 
 def attach(path: Path) -> LogFile:
     """Let the logger "phmbench" write to a file as well, with local times; INFO is its level unless another was set."""
-    handler = LogFile(path, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler = _file(path)
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     return handler
+
+
+def _file(path: Path) -> LogFile:
+    handler = LogFile(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    return handler
+
+
+def append(path: Path, text: str) -> None:
+    """A warning by a process that does not hold the record: one of its ranks."""
+    handler = _file(path)
+    handler.handle(logging.LogRecord("phmbench.record", logging.WARNING, "", 0, text, None, None))
+    handler.close()
 
 
 def write(handler: logging.Handler | None, text: str, error: BaseException | None = None) -> None:

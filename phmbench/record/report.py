@@ -72,7 +72,8 @@ def _head(path: Path, result: Mapping[str, Any]) -> str:
         parts.append(
             f'<p><span class="number">{escape(value)}</span> {escape(words.title(names[0]))}, test set{over}</p>'
         )
-    return "\n".join([*parts, *_marks(result["split"])])
+    warned = [_mark(f"warning: {text}") for text in result.get("warnings") or ()]
+    return "\n".join([*parts, *_marks(result["split"]), *warned])
 
 
 def _choices(result: Mapping[str, Any]) -> str:
@@ -84,7 +85,11 @@ def _choices(result: Mapping[str, Any]) -> str:
 def _marks(split: Mapping[str, Any]) -> list[str]:
     marks = [words.LEAKY] if split.get("leaky") else []
     marks += [words.WEAK] if split["weak"] else []
-    return [f'<p class="mark">{escape(text)}</p>' for text in (*marks, *(split.get("notes") or ()))]
+    return [_mark(text) for text in (*marks, *(split.get("notes") or ()))]
+
+
+def _mark(text: str) -> str:
+    return f'<p class="mark">{escape(text)}</p>'
 
 
 def _results(result: Mapping[str, Any]) -> str:

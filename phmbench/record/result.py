@@ -68,6 +68,7 @@ def build(
             "data": data,
             "model": model,
             "seconds": {"set_up": 0.0, "fit": 0.0, "test": 0.0, **seconds},
+            "warnings": [],
             "versions": environment.versions(),
             "commit": environment.commit(folder),
         }
@@ -93,7 +94,7 @@ def aggregate_repeats(results: Sequence[Mapping[str, Any]]) -> Result:
     return _plain_dict(
         {**results[0], "seed": None, "metrics": mean(every), "std": std(every), "std_over": "seeds", "std_seeds": {},
          "repeats": repeats, "folds": [], "confusion": _sum_confusion(results), "split": split,
-         "seconds": _sum_seconds(results)}
+         "seconds": _sum_seconds(results), "warnings": _warnings(results)}
     )  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def aggregate_folds(results: Mapping[str, Mapping[str, Any]]) -> Result:
         {**each[0], "seed": each[0]["seed"] if not repeats else None, "metrics": mean(every), "std": std(every),
          "std_over": "folds", "std_seeds": std([r["metrics"] for r in repeats]) if repeats else {}, "repeats": repeats,
          "folds": folds, "confusion": _sum_confusion(each), "split": split, "data": data,
-         "seconds": _sum_seconds(each)}
+         "seconds": _sum_seconds(each), "warnings": _warnings(each)}
     )  # fmt: skip
 
 
@@ -201,3 +202,8 @@ def _sum_confusion(results: Sequence[Mapping[str, Any]]) -> dict[str, Any] | Non
 
 def _sum_seconds(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {key: sum(r["seconds"].get(key) or 0.0 for r in results) for key in results[0]["seconds"]}
+
+
+def _warnings(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of all, each once."""
+    return list(dict.fromkeys(text for r in results for text in r.get("warnings") or ()))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from phmbench.errors import RecordError
-from phmbench.record import lock, schema
+from phmbench.record import atomic, lock, schema
 
 State = Literal["running", "done", "failed", "interrupted"]
 
@@ -87,6 +88,15 @@ def read_status(path: str | Path) -> dict[str, Any]:
     if not isinstance(status, dict) or status.get("state") not in ("running", "done", "failed", "interrupted"):
         raise RecordError(f"{file}: unknown state; got {status!r:.80}; expected an object with state; run it elsewhere")
     return status
+
+
+def write_status(path: Path, status: Mapping[str, Any]) -> None:
+    """Write `status.json`.
+
+    Raises:
+        RecordError: it cannot be written.
+    """
+    atomic.write_text(path / STATUS, json.dumps(status, indent=1, ensure_ascii=False) + "\n")
 
 
 def exists(path: str | Path) -> bool:

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from phmbench.errors import RecordError
-from phmbench.record import Record, lock, state
+from phmbench.record import Record, lock, result, state
 from phmbench.record.configuration import read_config
 from phmbench.record.contents import children, folder_name
 
@@ -308,3 +308,54 @@ def test_opening_a_record_and_the_screen_import_nothing_heavy(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_warning_is_said_once_and_stays_with_the_result(tmp_path, config, fit, caplog):
+    """On the screen once for all folds and seeds; in each record's log, status and result."""
+    with Record.open(tmp_path, config) as top:
+        for seed in (0, 1):
+            with top.child(f"seed-{seed}", config) as inner:
+                for _ in range(2):
+                    inner.warn("model.stem: no gradient;\n  freeze it")
+                inner.finish(fit(seed=seed), pages=False)
+        top.warn("trainer: early stopping never acts")
+        inside = [top.child(f"seed-{seed}", config).result() for seed in (0, 1)]
+        top.finish(result.aggregate_repeats(inside), pages=False)
+    text = "model.stem: no gradient; freeze it"
+    assert [line.getMessage() for line in caplog.records] == [text, "trainer: early stopping never acts"]
+    assert [one["warnings"] for one in inside] == [[text], [text]]
+    assert top.result()["warnings"] == ["trainer: early stopping never acts", text]
+    assert [(tmp_path / f"seed-{n}" / "log.txt").read_text().count(text) for n in (0, 1)] == [1, 1]
+    assert (tmp_path / "log.txt").read_text().count(text) == 1
+
+
+def test_a_warning_outlives_the_process_that_gave_it(tmp_path, config, fit):
+    """A rank attaches to a record that another process holds; a resumed run was warned in an earlier sitting."""
+    record = Record.open(tmp_path, config)
+    Record.attach(tmp_path).warn("stem: exploding gradient")
+    assert "WARNING phmbench.record: stem: exploding gradient" in (tmp_path / "log.txt").read_text()
+    record.interrupt()
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "interrupted"
+    again = Record.resume(tmp_path)
+    again.warn("stem: exploding gradient")
+    again.warn("head: dead units")
+    again.finish(fit(), pages=False)
+    assert again.result()["warnings"] == ["stem: exploding gradient", "head: dead units"]
+
+
+def test_a_warning_that_the_disk_has_no_room_for_is_said_and_kept_in_memory(tmp_path):
+    code = """
+        import logging, resource, sys
+        from phmbench.record import Record
+        logging.getLogger("phmbench").addHandler(logging.StreamHandler())
+        record = Record.open(sys.argv[1], {"seed": 0})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+        record.warn("head: dead units")
+        print(record.warnings)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "['head: dead units']\n"
+    assert done.stderr.count("head: dead units") == 1
+    assert "status.json: cannot be written" in done.stderr

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phmbench.record import result, screen, words
+from phmbench.record import Record, result, screen, words
 
 CHOICES = {
     "task": ("classification", "Which class a window belongs to"),
@@ -183,3 +183,17 @@ def test_durations(seconds, text):
 )
 def test_numbers(value, text):
     assert words.number(value) == text
+
+
+def test_warnings_stand_at_the_end_and_on_the_page(fit, config, filled, tmp_path):
+    """Whatever they name: markup in it is text."""
+    outcome = {**fit(), "warnings": ["trainer: [red]<b>early stopping</b> never acts"]}
+    file = io.StringIO()
+    screen.results(outcome, path="outputs/run", file=file)
+    assert re.search(r"^warning +trainer: \[red\]<b>early stopping</b> never acts$", file.getvalue(), re.MULTILINE)
+    record = Record.open(tmp_path, config)
+    filled(record)
+    record.finish(outcome)
+    assert "warning: trainer: [red]&lt;b&gt;early stopping&lt;/b&gt; never acts</p>" in (
+        tmp_path / "report.html"
+    ).read_text("utf-8")
