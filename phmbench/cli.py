@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import logging
 import os
 import sys
@@ -19,7 +20,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from phmbench import __version__, config, overrides, trust
 from phmbench.errors import ConfigError, PhmbenchError
@@ -47,10 +48,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     if not words or words[0] in ("-h", "--help", "help"):
         print((__doc__ or "").split("\n\n", 1)[1].rstrip())
-        sys.exit(0)
+        _exit(0)
     if words[0] == "--version":
         print(f"phmbench {__version__}")
-        sys.exit(0)
+        _exit(0)
     if words[0] not in commands:
         _stop(
             ConfigError(f"{words[0]}: no such command; {overrides.near(words[0], commands) or 'see phmbench --help'}")
@@ -86,15 +87,20 @@ def _guarded(command: Callable[[list[str]], int], words: list[str]) -> None:
                 "traceback is in log.txt of the run directory, and on the screen with HYDRA_FULL_ERROR=1"
             )
         )
+    _exit(code)
+
+
+def _exit(code: int) -> NoReturn:
+    gc.freeze()  # the interpreter's last collection would walk over all that was imported: a fifth of a short command
     sys.exit(code)
 
 
-def _stop(error: PhmbenchError) -> None:
+def _stop(error: PhmbenchError) -> NoReturn:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         raise error
     red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
     print(f"{red}error:{plain} {error}", file=sys.stderr)
-    sys.exit(error.exit_code)
+    _exit(error.exit_code)
 
 
 # -- the command line ------------------------------------------------------------------------------------------------
@@ -249,8 +255,8 @@ def _single(line: Line, hydra: Hydra) -> int:
 
 def _unused(folder: Path) -> Path:
     """Two runs that start within a second get two directories."""
-    numbered = (folder.with_name(f"{folder.name}-{n}") for n in range(2, 10_000))
-    return next(path for path in (folder, *numbered) if not path.exists())
+    numbered = (folder.with_name(f"{folder.name}-{n}") for n in itertools.count(2))
+    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
 
 
 def _grid(line: Line, hydra: Hydra) -> int:

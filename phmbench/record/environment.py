@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -30,13 +32,15 @@ SHOWN = (
 
 def versions(names: tuple[str, ...] = SHOWN) -> dict[str, str | None]:
     """Versions of Python and of the packages; None for one that is not installed."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+    return {"python": platform.python_version(), **{name: _version(name) for name in names}}
+
+
+@functools.cache
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def commit(folder: Path | None = None) -> str | None:
@@ -44,11 +48,12 @@ def commit(folder: Path | None = None) -> str | None:
 
     None outside of a repository and where git is not installed.
     """
-    sha = _run("git", "rev-parse", "HEAD", folder=folder)
-    if not sha:
+    said = _run("git", "status", "--porcelain=v2", "--branch", "--untracked-files=no", folder=folder) or ""
+    facts = [line for line in said.splitlines() if line.startswith("#")]
+    sha = next((line.split()[-1] for line in facts if line.startswith("# branch.oid")), "(initial)")
+    if sha == "(initial)":  # a repository without a commit
         return None
-    changed = _run("git", "status", "--porcelain", "--untracked-files=no", folder=folder)
-    return f"{sha}-dirty" if changed else sha
+    return f"{sha}-dirty" if len(facts) < len(said.splitlines()) else sha
 
 
 def describe(argv: list[str] | None = None) -> str:
@@ -63,9 +68,18 @@ def describe(argv: list[str] | None = None) -> str:
         "gpu": ", ".join(gpus()) or "none",
         "commit": commit() or "none",
     }
-    packages = {(d.metadata["Name"] or "").lower(): d.version for d in metadata.distributions()}
-    lines = [f"{name}: {value}" for name, value in facts.items()]
-    return "\n".join([*lines, "", *(f"{name}=={packages[name]}" for name in sorted(packages) if name), ""])
+    return "\n".join([*(f"{name}: {value}" for name, value in facts.items()), "", *_installed(), ""])
+
+
+@functools.cache  # what is imported stays what it is
+def _installed() -> list[str]:
+    """Every installed package with its version, from the names of the folders .dist-info and .egg-info: reading the
+    metadata in them takes a tenth of a second."""
+    found: dict[str, str] = {}
+    for info in (info for folder in sys.path for info in sorted(Path(folder or ".").glob("*-*.*-info"))):
+        name, version = info.stem.split("-")[:2]
+        found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), version)  # the first on the path is what is imported
+    return [f"{name}=={version}" for name, version in sorted(found.items())]
 
 
 def gpus() -> list[str]:

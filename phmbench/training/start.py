@@ -1,31 +1,35 @@
-"""A quick start: Lightning imported without the two large modules that nobody asked for.
+"""A quick start: Lightning imported without the four large modules that nobody asked for.
 
 `torch._dynamo` (the compiler) is imported by Lightning for one `isinstance` and by the first optimizer for two
-decorators; `scipy.signal` by torchmetrics for one alias. Together they take half of the way to the first step. Here a
-stand-in answers those few questions, and becomes the real module the moment that anything else is asked of it
-(`torch.compile`, `torch._dynamo.config`, …). `scipy.signal` is kept away only while torchmetrics is imported.
+decorators; `torch._inductor` (its back end) by `use_deterministic_algorithms` for one flag; `scipy.signal` by
+torchmetrics for one alias, and matplotlib for two annotations. Together they take half of the way to the first step.
+Here a stand-in answers those few questions, and becomes the real module the moment that anything else is asked of it
+(`torch.compile`, `torch._dynamo.config`, …). `scipy.signal` and matplotlib are kept away only while torchmetrics is
+imported; the flag reaches `torch._inductor` through the environment variable that it reads when it is imported.
 
 Used by the commands alone, and not where several processes are chosen: importing phmbench as a library changes nothing.
 """
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-DYNAMO, SIGNAL = "torch._dynamo", "scipy.signal"
+DYNAMO, INDUCTOR, SIGNAL, PLOT = "torch._dynamo", "torch._inductor", "scipy.signal", "torchmetrics.utilities.plot"
 
 
 def import_lightning(*, lean: bool) -> None:
     """Import torch and Lightning, with the collector off: collections during imports find nothing and take a third.
 
     Args:
-        lean: without `torch._dynamo` and `scipy.signal` until they are needed.
+        lean: without `torch._dynamo`, `torch._inductor`, `scipy.signal` and matplotlib until they are needed.
     """
     if "lightning.pytorch" in sys.modules:
         return
@@ -35,7 +39,8 @@ def import_lightning(*, lean: bool) -> None:
         import torch  # noqa: F401
 
         if lean:
-            with _dynamo_later(), _signal_later():
+            _inductor_later()
+            with _dynamo_later(), _absent(_signal()), _absent(_Plots(PLOT)):
                 importlib.import_module("lightning.pytorch")
         else:
             importlib.import_module("lightning.pytorch")
@@ -110,20 +115,53 @@ def _dynamo_later() -> Iterator[None]:
         stand_in.importing = False
 
 
-@contextmanager
-def _signal_later() -> Iterator[None]:
-    import scipy
+def _inductor_later() -> None:
+    """Let `use_deterministic_algorithms` tell the compiler's back end, where it is not imported yet, by environment."""
+    import torch
 
-    if SIGNAL in sys.modules:
-        yield
-        return
+    whole = torch.use_deterministic_algorithms
+
+    @functools.wraps(whole)
+    def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+        if INDUCTOR in sys.modules:
+            whole(mode, warn_only=warn_only)
+        else:
+            os.environ["TORCHINDUCTOR_DETERMINISTIC"] = str(int(mode))
+            torch._C._set_deterministic_algorithms(mode, warn_only=warn_only)
+
+    torch.use_deterministic_algorithms = use_deterministic_algorithms
+
+
+class _Plots(ModuleType):
+    """Stands for `torchmetrics.utilities.plot`: its functions hand over to the real one when they are called."""
+
+    _AX_TYPE = _PLOT_OUT_TYPE = _CMAP_TYPE = object  # for annotations, as where matplotlib is not installed
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: getattr(importlib.import_module(PLOT), name)(*args, **kwargs)
+
+
+def _signal() -> ModuleType:
     stand_in = ModuleType(SIGNAL)
     stand_in.hamming = None  # type: ignore[attr-defined]  # the alias that torchmetrics wants to see
-    sys.modules[SIGNAL] = stand_in
+    return stand_in
+
+
+@contextmanager
+def _absent(stand_in: ModuleType) -> Iterator[None]:
+    """Put a stand-in before a module that is not imported yet; afterwards all is as if neither had been asked for."""
+    name = stand_in.__name__
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = stand_in
     try:
         yield
     finally:
-        if sys.modules.get(SIGNAL) is stand_in:
-            del sys.modules[SIGNAL]
-        if scipy.__dict__.get("signal") is stand_in:
-            delattr(scipy, "signal")
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
+        package, _, last = name.rpartition(".")
+        if vars(sys.modules.get(package, stand_in)).get(last) is stand_in:
+            delattr(sys.modules[package], last)

@@ -20,7 +20,7 @@ def python(program: str) -> str:
     return done.stdout
 
 
-def test_a_training_step_needs_neither():
+def test_a_training_step_needs_none_of_them():
     out = python("""
         import torch
         from lightning.pytorch import LightningModule, Trainer
@@ -33,15 +33,17 @@ def test_a_training_step_needs_neither():
             def configure_optimizers(self):
                 return torch.optim.AdamW(self.parameters())
         trainer = Trainer(max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
-                          enable_progress_bar=False, enable_model_summary=False)
+                          enable_progress_bar=False, enable_model_summary=False, deterministic=True)
         trainer.fit(Task(), torch.utils.data.DataLoader([(torch.ones(1, 2),)] * 2, batch_size=None))
-        print([name for name in ("sympy", "scipy.signal", "torch._dynamo.eval_frame") if name in sys.modules])
+        assert torch.are_deterministic_algorithms_enabled()
+        large = ("sympy", "scipy.signal", "torch._dynamo.eval_frame", "torch._inductor", "matplotlib")
+        print([name for name in large if name in sys.modules])
         """)
     assert out.strip().endswith("[]")
 
 
 @pytest.mark.slow
-def test_both_are_real_when_asked_for():
+def test_compiler_and_filters_are_real_when_asked_for():
     out = python("""
         import torch, lightning.fabric.wrappers as wrappers
         from lightning.pytorch.utilities.compile import to_uncompiled
@@ -72,6 +74,44 @@ def test_an_optimizer_step_can_be_compiled():
         print(parameter.tolist())
         """)
     assert out.strip() == "[0.5, 0.5, 0.5]"
+
+
+@pytest.mark.slow
+def test_a_metric_can_be_drawn():
+    """By the function that torchmetrics took while matplotlib was kept away, and by the real one afterwards."""
+    out = python("""
+        import matplotlib
+        matplotlib.use("agg")
+        import torch, torchmetrics.utilities
+        from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+        for metric in (MulticlassAccuracy(2), MulticlassConfusionMatrix(2)):
+            metric.update(torch.tensor([0, 1, 1]), torch.tensor([0, 1, 0]))
+            figure, _ = metric.plot()
+            assert isinstance(figure, matplotlib.figure.Figure)
+        assert torchmetrics.utilities.plot.__file__.endswith("plot.py")
+        print("drawn")
+        """)
+    assert out.strip() == "drawn"
+
+
+@pytest.mark.slow
+def test_the_compiler_learns_of_deterministic_algorithms():
+    """Whether the flag is set before its back end is imported, or after."""
+    out = python("""
+        import torch
+        def said():
+            return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+        for mode, warn in ((True, False), (False, False), (True, True)):
+            torch.use_deterministic_algorithms(mode, warn_only=warn)
+            assert said() == (mode, warn), said()
+        assert "torch._inductor" not in sys.modules
+        import torch._inductor.config as config
+        assert config.deterministic is True
+        torch.use_deterministic_algorithms(False)
+        assert config.deterministic is False and said() == (False, False)
+        print("told")
+        """)
+    assert out.strip() == "told"
 
 
 def test_importing_the_library_changes_nothing():
