@@ -12,7 +12,8 @@ import numpy as np
 from annotated_types import Gt
 from numpy.typing import NDArray
 
-from phmbench.data.sources import facts, readers
+from phmbench.data.sources import delimited, facts, readers
+from phmbench.data.sources.damage import no_table
 from phmbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -113,7 +114,14 @@ class Folder:
     def _from_folders(self) -> pd.DataFrame:
         import pandas as pd
 
-        files = sorted(p for p in self.root.glob("*/**/*") if p.is_file() and p.suffix.lower() in readers.READERS)
+        named = sorted(p for p in self.root.glob("*/**/*") if p.suffix.lower() in readers.READERS and not p.is_dir())
+        files = [p for p in named if p.is_file()]
+        if len(files) < len(named):
+            strange = [p.relative_to(self.root).as_posix() for p in named if not p.is_file()]
+            raise DataError(
+                f"{self.name}.root: {len(strange)} names are no files; got {', '.join(strange[:20])}; expected files "
+                "or folders, no pipes and no links that lead nowhere; remove them"
+            )
         if not files:
             raise DataError(
                 f"{self.name}.root: no recording found; got {self.root}; expected a folder per class with files "
@@ -174,12 +182,12 @@ def read_table(path: Path, *, required: Sequence[str]) -> pd.DataFrame:
             "where each class has a folder of its own, set it to null"
         )
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            between = readers.separator(file.readline())
-        table = pd.read_csv(path, sep=between, encoding="utf-8-sig", dtype=dict.fromkeys(TEXT, str))
+        between = delimited.separator(delimited.first_lines(path)[0])
+        table = delimited.parse(path, sep=between, dtype=dict.fromkeys(TEXT, str))
+    except DataError:
+        raise
     except Exception as error:  # pandas and csv raise their own
-        raise readers.damaged(path, error) from error
-    table.columns = pd.Index([str(c).strip() for c in table.columns])
+        raise no_table(path, error) from error
     if absent := [c for c in required if c not in table]:
         raise DataError(
             f"{path}: lacks the column {', '.join(absent)}; got {', '.join(table.columns)}; expected one row per "

@@ -6,6 +6,7 @@ format that can carry code is read as such: arrays of objects (pickles) are refu
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,12 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from phmbench.data.sources import delimited
+from phmbench.data.sources.damage import damaged, refuse_more_than_fits
 from phmbench.errors import DataError
 
 Samples = NDArray[Any]
 
 TIME_COLUMNS = frozenset({"t", "time", "time_s", "time [s]", "time (s)", "timestamp", "index"})
 """Columns of tables that are no channel unless they are asked for by `key` (compared in small letters)."""
+
+
+MOST_CHANNELS = 1024
+"""More are rows and columns mixed up."""
 
 
 class Contents(NamedTuple):
@@ -62,6 +69,9 @@ def contents(path: Path, *, key: str | None) -> Contents:
         raise damaged(path, error) from error
     if found.n_samples < 1 or not found.channels:
         raise damaged(path, f"no samples ({len(found.channels)} channels of {found.n_samples})")
+    if len(found.channels) > MOST_CHANNELS:
+        raise damaged(path, f"{len(found.channels)} channels of {found.n_samples} samples: rows and columns mixed up")
+    refuse_more_than_fits(path, len(found.channels) * found.n_samples)
     return found
 
 
@@ -69,7 +79,8 @@ def read(path: Path, *, key: str | None, channels: Sequence[str]) -> NDArray[np.
     """The channels of a file: (channel, time), float32 or float64, in the order asked for.
 
     Raises:
-        DataError: as `contents`; a channel is not there, or samples are NaN, infinite or no numbers.
+        DataError: as `contents`; a channel is not there, or samples are no numbers (NaN and infinite ones are:
+            `data.nan` says what becomes of them).
     """
     found = contents(path, key=key)
     if absent := [c for c in channels if c not in found.channels]:
@@ -86,19 +97,9 @@ def read(path: Path, *, key: str | None, channels: Sequence[str]) -> NDArray[np.
         raise damaged(path, error) from error
     if x.dtype.kind not in "iufb":
         raise damaged(path, f"values of type {x.dtype}, not real numbers")
-    x = x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
-    if bad := int((~np.isfinite(x)).sum()):
-        raise damaged(path, f"{bad} of {x.size} values are NaN or infinite")
-    return x
-
-
-def damaged(path: Path, reason: object) -> DataError:
-    """The error of a file that cannot be used."""
-    return DataError(
-        f"{path}: cannot be read as {path.suffix.lstrip('.')}; got {str(reason) or type(reason).__name__}; expected "
-        "a whole file "
-        "with a signal; copy it again, or leave it out"
-    )
+    if x.shape != (len(channels), found.n_samples):
+        raise damaged(path, f"an array of shape {x.shape}, where its header says {(len(channels), found.n_samples)}")
+    return x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
 
 
 def _choose(path: Path, names: Sequence[str], key: str | None) -> str:
@@ -138,6 +139,8 @@ def _npy(path: Path, key: str | None) -> Contents:
             "format"
         )
     x = np.load(path, mmap_mode="r", allow_pickle=False)
+    if (size := path.stat().st_size) != x.offset + x.nbytes:
+        raise ValueError(f"{size - x.offset} bytes of samples, where its header says {x.nbytes}")
     return _array(x.shape, lambda: x, None)
 
 
@@ -146,28 +149,46 @@ def _wav(path: Path, key: str | None) -> Contents:
 
     if key is not None:
         raise DataError(f"{path}: a wav file has no variables; got key {key!r}; expected no key; leave it out")
-    with warnings.catch_warnings():
+    _refuse_cut_off_sound(path)
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # NaN: data.nan says what becomes of it
         warnings.simplefilter("error", wavfile.WavFileWarning)  # "Reached EOF prematurely": truncated
         warnings.filterwarnings("ignore", message="Chunk .* not understood")  # tags of sound programs
         rate, x = wavfile.read(path)
+        values = x.astype(np.float64) - (128 if x.dtype == np.uint8 else 0)  # 8-bit sound is unsigned
+    if rate < 1:
+        raise ValueError(f"a sampling rate of {rate} Hz")
     scale = 1.0 if x.dtype.kind == "f" else float(np.iinfo(x.dtype).max)
-    values = x.astype(np.float64) - (128 if x.dtype == np.uint8 else 0)  # 8-bit sound is unsigned
     scale = 128.0 if x.dtype == np.uint8 else scale
     names = tuple(map(str, range(1 if x.ndim == 1 else x.shape[1])))
     values = values.reshape(len(x), -1).T / scale
     return Contents(names, len(x), float(rate), lambda chosen: values[list(chosen)])
 
 
+def _refuse_cut_off_sound(path: Path) -> None:
+    """Refuse a wav file whose samples are fewer than its header says, before memory is taken for them."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        kind = file.read(12)[:4]
+        order = "big" if kind == b"RIFX" else "little"
+        at = 12
+        while kind != b"RF64" and len(head := file.read(8)) == 8:  # RF64 has its sizes elsewhere
+            length = int.from_bytes(head[4:], order)  # type: ignore[arg-type]
+            at += 8 + length
+            if head[:4] == b"data" and at > size:
+                raise ValueError(f"{size - at + length:,} bytes of samples, where its header says {length:,}")
+            at += at % 2
+            file.seek(at)
+
+
 def _mat(path: Path, key: str | None) -> Contents:
-    from scipy.io import loadmat, whosmat
+    from phmbench.data.sources import mat
 
     if path.open("rb").read(116).startswith(b"MATLAB 7.3") or _is_hdf5(path):
         return _hdf5(path, key)
-    numeric = ("double", "single", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-    shapes = {name: shape for name, shape, kind in whosmat(path) if kind in numeric}
-    signals = [name for name, shape in shapes.items() if np.prod(shape) > 1]  # scalars: rate, speed
-    name = _choose(path, list(shapes) if key in shapes else signals, key)
-    return _array(_row_or_column(shapes[name]), lambda: loadmat(path, variable_names=[name])[name].squeeze(), None)
+    found = mat.arrays(path)
+    signals = [name for name, array in found.items() if math.prod(array.shape) > 1]  # scalars: rate, speed
+    array = found[_choose(path, list(found) if key in found else signals, key)]
+    return _array(_row_or_column(array.shape), lambda: mat.read(path, array).squeeze(), None)
 
 
 def _row_or_column(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -182,43 +203,27 @@ def _is_hdf5(path: Path) -> bool:
 
 
 def _hdf5(path: Path, key: str | None) -> Contents:
-    import h5py
+    from phmbench.data.sources import hdf5
 
-    def collect(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "iufb" and item.size > 1:
-            shapes[name] = item.shape
-
-    shapes: dict[str, tuple[int, ...]] = {}
-    with h5py.File(path, "r") as file:
-        file.visititems(collect)
+    shapes = hdf5.signals(path)
     name = _choose(path, list(shapes), key.strip("/") if key else None)
-
-    def load() -> Samples:
-        with h5py.File(path, "r") as file:
-            return np.asarray(file[name][()]).squeeze()
-
-    return _array(_row_or_column(shapes[name]), load, None)
+    return _array(_row_or_column(shapes[name]), lambda: hdf5.samples(path, name).squeeze(), None)
 
 
 def _parquet(path: Path, key: str | None) -> Contents:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(path, page_checksum_verification=True)
     kinds = {f.name: f.type for f in file.schema_arrow}
     numeric = [n for n, t in kinds.items() if pa.types.is_floating(t) or pa.types.is_integer(t)]
     names = _columns(path, numeric, key)
 
     def take(chosen: Sequence[int]) -> Samples:
-        table = pq.read_table(path, columns=[names[i] for i in chosen])
+        table = pq.read_table(path, columns=[names[i] for i in chosen], page_checksum_verification=True)
         return np.stack([table.column(names[i]).to_numpy() for i in chosen])
 
     return Contents(names, file.metadata.num_rows, None, take)
-
-
-def separator(line: str) -> str:
-    """What stands between columns, by a table's first line: tab, semicolon or comma, the first that is in it."""
-    return next((s for s in "\t;," if s in line), ",")
 
 
 def _columns(path: Path, numeric: Sequence[str], key: str | None) -> tuple[str, ...]:
@@ -233,40 +238,12 @@ def _columns(path: Path, numeric: Sequence[str], key: str | None) -> tuple[str, 
 def _text(path: Path, key: str | None) -> Contents:
     import pandas as pd
 
-    with path.open(encoding="utf-8-sig") as file:
-        first, second = file.readline().strip(), file.readline().strip()
-    if not first:
-        raise ValueError("an empty first line")
-    between = separator(first)
-    decimal = "," if between != "," and "," in (second or first) and "." not in (second or first) else "."
-    header = None if all(_is_number(v, decimal) for v in first.split(between)) else 0
-    table = pd.read_csv(path, sep=between, decimal=decimal, header=header, encoding="utf-8-sig", low_memory=False)
-    table.columns = pd.Index([str(c).strip() for c in table.columns])
-    if table.columns.has_duplicates:
-        raise ValueError(f"columns of one name: {', '.join(table.columns[table.columns.duplicated()])}")
-    _refuse_half_numbers(table, decimal, lines_before=1 if header is None else 2)
-    names = _columns(path, [c for c in table.columns if pd.api.types.is_numeric_dtype(table[c])], key)
+    table = delimited.signals(path)
+    numeric = [
+        name for name, kind in zip(table.columns, table.dtypes, strict=True) if pd.api.types.is_numeric_dtype(kind)
+    ]
+    names = _columns(path, numeric, key)
     return Contents(names, len(table), None, lambda chosen: table[[names[i] for i in chosen]].to_numpy().T)
-
-
-def _refuse_half_numbers(table: Any, decimal: str, *, lines_before: int) -> None:
-    """A column that begins with a number and goes on with text is damaged; one that begins with text is left out."""
-    import pandas as pd
-
-    for name in table.columns:
-        values = table[name]
-        if pd.api.types.is_numeric_dtype(values) or not len(values) or not _is_number(str(values.iloc[0]), decimal):
-            continue
-        row = next(i for i, v in enumerate(values) if not _is_number(str(v), decimal))
-        raise ValueError(f"{values.iloc[row]!r} in column {name}, line {row + lines_before}")
-
-
-def _is_number(text: str, decimal: str) -> bool:
-    try:
-        float(text.strip().replace(decimal, "."))
-    except ValueError:
-        return False
-    return True
 
 
 READERS: dict[str, Callable[[Path, str | None], Contents]] = {

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phmbench.data.sources import readers
+from phmbench.data.sources import delimited
+from phmbench.data.sources.damage import damaged, no_table
 from phmbench.data.sources.folder import described
 from phmbench.data.sources.selection import select
 from phmbench.errors import DataError
@@ -117,19 +118,17 @@ class Vibench:
                 f"{row['recording']}: has no channel {', '.join(absent)}; got {list(channels)}; expected of "
                 f"{', '.join(row['channels'])}; correct data.channels"
             )
+        from phmbench.data.sources import hdf5
+
         path = self._file(row["Name"])
         try:
-            import h5py
-
-            with h5py.File(path, "r") as file:
-                x = np.asarray(file[row["Id"]][()])
+            x = hdf5.samples(path, row["Id"])
+        except DataError:
+            raise
         except Exception as error:  # h5py raises OSError, KeyError, RuntimeError, … on damaged files
-            raise readers.damaged(path, error) from error
+            raise damaged(path, error) from error
         x = x.reshape(len(x), -1).T[[int(c) for c in channels]]
-        x = x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
-        if not np.isfinite(x).all():
-            raise readers.damaged(path, f"Id {row['Id']} has values that are NaN or infinite")
-        return x
+        return x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
 
     def _file(self, name: str) -> Path:
         return self.root / f"{name}.h5"
@@ -184,14 +183,13 @@ class Vibench:
 
     def _shapes(self, name: str) -> dict[str, tuple[int, int]]:
         """Id → (length, channels), of the datasets of a file that are signals."""
-        import h5py
+        from phmbench.data.sources import hdf5
 
         path = self._file(name)
         try:
-            with h5py.File(path, "r") as file:
-                found = {key: item.shape for key, item in file.items() if isinstance(item, h5py.Dataset)}
+            found = hdf5.in_root(path)
         except Exception as error:  # as above
-            raise readers.damaged(path, error) from error
+            raise damaged(path, error) from error
         return {
             key: (shape[0], shape[1] if len(shape) > 1 else 1)
             for key, shape in found.items()
@@ -225,14 +223,16 @@ def _read_metadata(path: Path) -> pd.DataFrame:
             f"{path}: format not known; got {path.suffix!r}; expected .xlsx or .csv; save it as one of these"
         )
     try:
-        return pd.read_csv(path, encoding="utf-8-sig") if path.suffix.lower() == ".csv" else pd.read_excel(path)
+        return delimited.parse(path) if path.suffix.lower() == ".csv" else pd.read_excel(path)
+    except DataError:
+        raise
     except ImportError as error:
         raise DataError(
             f"{path}: reading xlsx needs openpyxl; got no such package; expected the extra `excel`; run "
             "`pip install 'phmbench[excel]'`, or save the table as csv"
         ) from error
     except Exception as error:  # zipfile, xml, csv: each its own on damaged files
-        raise readers.damaged(path, error) from error
+        raise no_table(path, error) from error
 
 
 def _text(value: object) -> str:

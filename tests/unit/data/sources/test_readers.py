@@ -59,7 +59,7 @@ def test_damage_ends_in_an_error_that_names_the_file(tmp_path, suffix, damage):
         path.write_bytes(whole)
     else:
         path.write_bytes({"empty": b"", "garbage": rng.bytes(5000), "truncated": whole[: len(whole) // 2]}[damage])
-    with pytest.raises(DataError, match=rf"x\{suffix}: (cannot be read as|which variable)"):
+    with pytest.raises(DataError, match=rf"x\{suffix}: (cannot be read as|which variable|not UTF-8)"):
         read(path, key=None, channels=contents(path, key=None).channels)
 
 
@@ -170,7 +170,6 @@ def test_a_pickle_is_not_opened(tmp_path):
 @pytest.mark.parametrize(
     ("x", "reason"),
     [
-        (np.array([1.0, np.nan, np.inf]), "2 of 3 values are NaN or infinite"),
         (np.array([1j, 2j]), "values of type complex128, not real numbers"),
         (np.array(["a", "b"]), "values of type <U1, not real numbers"),
         (np.zeros((2, 3, 4)), r"an array of shape \(2, 3, 4\), not one or two axes"),
