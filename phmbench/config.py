@@ -45,6 +45,7 @@ class Run:
     monitor: str
     selection: Literal["source_validation"]
     init: str | None
+    profile: bool
     paths: Paths
     data: Mapping[str, Any]
     task: Mapping[str, Any]

@@ -30,7 +30,11 @@ def check_trainer(config: Mapping[str, object]) -> list[Finding]:
             return []  # a Trainer of the user's own knows what it means
     except (ConfigError, KeyError):
         return []  # reported with the node
-    return [Finding(f"trainer.{name}", message) for name, message in _wrong(node)]
+    found = [Finding(f"trainer.{name}", message) for name, message in _wrong(node)]
+    if config.get("profile") is True and node.get("profiler") is not None:
+        what = "profile=true brings a profiler of its own, and a Trainer has one; leave one of the two out"
+        found.append(Finding("trainer.profiler", what))
+    return found
 
 
 def _wrong(node: Mapping[str, object]) -> Iterator[tuple[str, str]]:

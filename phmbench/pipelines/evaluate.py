@@ -33,6 +33,11 @@ def run(*, cfg: Config, record: Record, windows: Literal["test", "all"]) -> dict
     from phmbench.pipelines.outcome import describe, prepared
     from phmbench.training import ranks
 
+    if cfg["profile"]:
+        raise ConfigError(
+            "profile: it is the fit that is looked at; got profile=true with pipeline=evaluate, which trains nothing; "
+            "leave it out, or choose pipeline=fit_test"
+        )
     cfg, checkpoint = with_parts(cfg)
     data = prepared(cfg, record, adopt=checkpoint["VibrationData"], test_all=windows == "all")
     count = ranks.wanted(cfg["trainer"])

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from phmbench.record import atomic, words
+from phmbench.record import atomic, profile, words
 from phmbench.record.contents import children
 from phmbench.record.status import CONFIG, METRICS, read_metrics, read_status, state
 
@@ -38,6 +38,7 @@ def write_report(path: str | Path, *, outcome: Mapping[str, Any] | None = None) 
         _split(result["split"], result["data"]),
         _children(path),
         _figures(path, result),
+        _profile(path),
         _repeat(path, result),
     ]
     file = path / "report.html"
@@ -204,6 +205,22 @@ def _alternative(svg: Path) -> str:
     """The text that says what a drawing shows: `style.save` put it into the drawing's metadata."""
     description = "{http://purl.org/dc/elements/1.1/}description"
     return ET.parse(svg).getroot().findtext(f".//{description}") or svg.stem
+
+
+def _profile(path: Path) -> str:
+    """Where the time of the fits went, where that was asked for."""
+    found = profile.read(path)
+    if found is None:
+        return ""
+    rows = [[title, f"{seconds:.2f}", f"{100 * share:.1f} %"] for title, seconds, share in found.rows()]
+    parts = ["<h2>Where the time went</h2>", f"<p>{escape(found.sentence())}.</p>"]
+    parts.append(_table(["part", "seconds", "share"], rows, caption="" if found.fits == 1 else f"{found.fits} fits"))
+    if found.trace is not None and found.trace.exists():
+        link = escape(found.trace.relative_to(path).as_posix(), quote=True)
+        parts.append(
+            f'<p class="faint"><a href="{link}">Trace of three steps</a>, for ui.perfetto.dev or chrome://tracing.</p>'
+        )
+    return "\n".join(parts)
 
 
 def _repeat(path: Path, result: Mapping[str, Any]) -> str:

@@ -71,7 +71,20 @@ def results(result: Mapping[str, Any], *, path: str | Path, file: IO[str] | None
     times = " · ".join(f"{key.replace('_', '-')} {words.duration(value)}" for key, value in result["seconds"].items())
     shown += [_labelled("audit", Text(audit)), *_marks(result["split"], notes=False), _labelled("time", Text(times))]
     shown += [_labelled("warning", Text(text), style="yellow") for text in result.get("warnings") or ()]
-    _show([*shown, _place(path), ""], file)
+    _show([*shown, *_profile(path), _place(path), ""], file)
+
+
+def _profile(path: str | Path) -> list[Any]:
+    """Where the time went, where that was asked for."""
+    from phmbench.record import profile
+
+    found = profile.read(path)
+    if found is None:
+        return []
+    table = _table(["time of the fit" if found.fits == 1 else f"time of {found.fits} fits", "seconds", "share"])
+    for title, seconds, share in found.rows():
+        table.add_row(title, f"{seconds:.2f}", f"{100 * share:.1f} %")
+    return ["", table, "", _labelled("profile", Text(found.sentence()), style="yellow")]
 
 
 def shown_path(path: str | Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from phmbench.data.datamodule import VibrationData
     from phmbench.record import Record
     from phmbench.tasks.base import Task
+    from phmbench.training.profile import FitProfiler
 
 
 class Fitted(NamedTuple):
@@ -75,9 +76,21 @@ def _fit(config: Config, record: Record, data: VibrationData, task: Task) -> Tra
     last = record.checkpoints / "last.ckpt"
     if ranks.rank() == 0 and last.is_file():
         relocate(last)
-    trainer = _trainer(config, record)
-    _run(trainer, "fit", trainer.fit, task, data, ckpt_path=str(last) if last.is_file() else None)
+    with _profiled(config, record) as profiler:
+        trainer = _trainer(config, record)
+        if profiler is not None:
+            profiler.attach(trainer)
+        _run(trainer, "fit", trainer.fit, task, data, ckpt_path=str(last) if last.is_file() else None)
     return trainer
+
+
+def _profiled(config: Config, record: Record) -> AbstractContextManager[FitProfiler | None]:
+    """What `profile` asks for; of several processes the first is looked at."""
+    if not config["profile"] or ranks.rank():
+        return nullcontext()
+    from phmbench.training.profile import profiled
+
+    return profiled(record.path)
 
 
 def test(config: Config, record: Record, data: VibrationData, trainer: Trainer, checkpoint: dict[str, Any]) -> Fitted:
