@@ -292,7 +292,9 @@ def _grid(line: Line, hydra: Hydra) -> int:
             failures.append(error)
             raise
 
-    line.compose(hydra, grid=True)
+    refused = config.forbidden(line.compose(hydra, grid=True))
+    if refused:
+        raise ConfigError(_together([*line.wrong, *refused]))
     ComposeFirstLauncher.before = staticmethod(check_all)
     (returns,) = hydra.multirun(config.CONFIG_NAME, run_job, line.overrides)
     for one in returns:

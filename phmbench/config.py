@@ -24,6 +24,11 @@ Config = dict[str, Any]
 
 CONFIG_NAME = "train"
 NOT_GROUPS = {"hydra"}  # folders of conf/ that are no question of ours
+GRID = {
+    "launcher": "phmbench.launcher.ComposeFirstLauncher",
+    "sweeper": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+}
+"""What runs a grid, by its key in `hydra`."""
 
 
 @dataclass
@@ -195,10 +200,18 @@ def plain(composed: DictConfig, where: Sequence[Place]) -> Config:
 
 
 def forbidden(composed: DictConfig) -> list[str]:
-    """What an option file may not ask of Hydra: environment variables of the job and callbacks run before any check."""
+    """What an option file may not ask of Hydra: environment variables of the job and callbacks, which run before any
+    check, and another launcher or sweeper, which would pass over the check of a grid."""
     hydra = composed.hydra
     asked = {"hydra.job.env_set": hydra.job.env_set, "hydra.callbacks": hydra.get("callbacks")}
-    return [f"{key}: not allowed; got {', '.join(map(str, value))}; remove it" for key, value in asked.items() if value]
+    found = [
+        f"{key}: not allowed; got {', '.join(map(str, value))}; remove it" for key, value in asked.items() if value
+    ]
+    for part, only in GRID.items():
+        target = hydra[part].get("_target_")
+        if target != only:
+            found.append(f"hydra.{part}: cannot run a grid here; got {target}; expected {only}; remove it")
+    return found
 
 
 def _expand_rigs(job: DictConfig, where: Sequence[Place]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from phmbench.check.extras import absent_extra
 from phmbench.check.findings import Finding, near, unchecked
-from phmbench.check.slots import MAPPINGS_OF_NODES, NEEDED_SLOTS, SLOTS, is_fact, may_be_absent, passed
+from phmbench.check.slots import MAPPINGS_OF_NODES, NEEDED_SLOTS, SLOTS, is_fact, is_whole, may_be_absent, passed
 from phmbench.check.values import Scope, accepts, is_node
 from phmbench.check.words import describe, show
 from phmbench.errors import ConfigError
@@ -61,6 +61,10 @@ def special_keys(path: str, node: Node) -> list[Finding]:
         for switch in SWITCHES
         if switch in node and not isinstance(node[switch], bool)
     ]
+    if node.get("_partial_") is True and is_whole(path):
+        found.append(
+            Finding(f"{path}._partial_", "not possible here; got true; the object is built at once; remove it")
+        )
     if "_convert_" in node and node["_convert_"] not in CONVERSIONS:
         expected = f"expected one of {', '.join(CONVERSIONS)}"
         found.append(Finding(f"{path}._convert_", f"wrong value; got {show(node['_convert_'])}; {expected}"))

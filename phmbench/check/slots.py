@@ -36,6 +36,15 @@ HEAD_FACTS = FACTS | {"features"}
 """Facts by the name of the parameter; `features` is the model's and no fact for the model itself."""
 
 
+WHOLE = (*NODES, "task.split", "task.head", *MAPPINGS_OF_NODES)
+"""Nodes, and parents of nodes, that are built at once: none of them waits for arguments."""
+
+
+def is_whole(path: str) -> bool:
+    """Whether the node at that place is built at once, so that `_partial_` has no meaning there."""
+    return path in WHOLE or path.rpartition(".")[0] in MAPPINGS_OF_NODES
+
+
 def is_fact(path: str, parameter: str) -> bool:
     """Whether a parameter of that name is, at that place, filled from the data."""
     keys = path.replace("[", ".").split(".")

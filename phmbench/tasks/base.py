@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from phmbench.errors import ConfigError
 from phmbench.types import Batch
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -61,7 +62,14 @@ class Task(LightningModule):
             self.log_dict({f"{stage}/{name}": value for name, value in metrics.items()})
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.optimizer(self.parameters())  # an algorithm's own parameters are among them
+        try:
+            optimizer = self.optimizer(self.parameters())  # an algorithm's own parameters are among them
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"task.optimizer: {error}") from error
         if self.scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "epoch"}}
+        try:
+            scheduler = self.scheduler(optimizer)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ConfigError(f"task.scheduler: {error}") from error
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}

@@ -65,6 +65,13 @@ def test_a_value_that_the_library_refuses():
     made = build.make({"_target_": "torch.optim.AdamW", "lr": -1.0, "_partial_": True}, "task.optimizer")
     with pytest.raises(ValueError, match="Invalid learning rate"):
         made([torch.nn.Parameter(torch.zeros(1))])
+    job = composed("model=spectral_linear")
+    wrong = {**job, "task": {**job["task"], "optimizer": {**job["task"]["optimizer"], "lr": -1.0}}}
+    with pytest.raises(ConfigError, match=r"^task\.optimizer: Invalid learning rate: -1\.0"):
+        build.task(wrong, FACTS).configure_optimizers()
+    cycle = {"_target_": "torch.optim.lr_scheduler.OneCycleLR", "_partial_": True, "max_lr": 0.1, "total_steps": -1}
+    with pytest.raises(ConfigError, match=r"^task\.scheduler: Expected positive integer total_steps"):
+        build.task({**job, "task": {**job["task"], "scheduler": cycle}}, FACTS).configure_optimizers()
 
 
 def test_an_argument_that_lightning_refuses(tmp_path: Path):

@@ -257,6 +257,12 @@ def test_a_right_configuration(config):
             "model._convert_: wrong value; got 'each'; expected one of none, partial, object, all",
         ),
         ("model._execution_whitelist_", ["os.*"], "model._execution_whitelist_: no such key here"),
+        (
+            "model._partial_",
+            True,
+            "model._partial_: not possible here; got true; the object is built at once; remove it",
+        ),
+        ("trainer.callbacks.early._partial_", True, "trainer.callbacks.early._partial_: not possible here"),
         ("model.table", {"_partial_": True}, "model.table._partial_: no such key here"),
         # missing
         ("model.depth", "???", "model.depth: has no value yet; got ???; set model.depth=…"),
@@ -314,7 +320,6 @@ def test_what_is_wrong_is_said(config, path, value, message):
         ("model.path", "x/y"),
         ("model.tensor", 1.0),
         ("model.front", {"_target_": "chkpkg.parts.Front", "bands": 2, "_convert_": "all", "_recursive_": False}),
-        ("model._partial_", True),
         ("trainer.precision", 16),
         ("trainer.callbacks", None),
         ("trainer.strategy", {"_target_": "lightning.pytorch.strategies.DDPStrategy"}),

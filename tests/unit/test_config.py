@@ -177,6 +177,25 @@ def test_the_cache_is_where_the_platform_keeps_caches(monkeypatch: pytest.Monkey
     assert config.user_cache() == str(tmp_path / ".cache" / "phmbench")
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        (
+            "hydra.launcher._target_=os.system",
+            "hydra.launcher: cannot run a grid here; got os.system; expected phmbench",
+        ),
+        ("hydra.sweeper._target_=os.system", "hydra.sweeper: cannot run a grid here; got os.system; expected hydra"),
+        ("hydra/launcher=basic", "hydra.launcher: cannot run a grid here; got hydra._internal.core_plugins.basic_laun"),
+        ("+hydra.callbacks.x._target_=os.system", "hydra.callbacks: not allowed; got x; remove it"),
+        ("+hydra.job.env_set.LD_PRELOAD=x", "hydra.job.env_set: not allowed; got LD_PRELOAD; remove it"),
+    ],
+)
+def test_what_nobody_may_ask_of_hydra(word: str, message: str):
+    with pytest.raises(ConfigError) as caught:
+        composed(word)
+    assert str(caught.value).startswith(message)
+
+
 # -- files -----------------------------------------------------------------------------------------------------------
 
 
