@@ -56,8 +56,8 @@ def _page(title: str, body: str) -> str:
 
 
 def _title(result: Mapping[str, Any]) -> str:
-    choices = result.get("choices") or {}
-    sentence = " · ".join(str(v) for v in choices.values() if v)
+    chosen = words.choices(result.get("choices") or {})
+    sentence = " · ".join(chosen[group] for group in ("task", "data", "model", "experiment") if group in chosen)
     return sentence or f"{result['model']['name']} on {', '.join(result['data']['rigs'])}"
 
 
@@ -79,7 +79,7 @@ def _head(path: Path, result: Mapping[str, Any]) -> str:
 
 def _choices(result: Mapping[str, Any]) -> str:
     """The sentence: group and option."""
-    choices = {group: option for group, option in (result.get("choices") or {}).items() if option}
+    choices = words.choices(result.get("choices") or {})
     return f"<h2>Choices</h2>\n{_facts(choices)}" if choices else ""
 
 
@@ -121,7 +121,7 @@ def _folds(folds: Sequence[Mapping[str, Any]]) -> str:
         mark = " (weak)" if fold["split"]["weak"] else ""
         windows = words.count((fold["split"]["test"] or {}).get("windows"))
         rows.append([fold["target"] + mark, *(_value(fold, n) for n in names), windows, _shared(fold["split"])])
-    head = ["target", *map(words.title, names), "test windows", "units shared with train+val"]
+    head = ["target", *map(words.title, names), "test windows", "units shared"]
     return _table(head, rows, caption="each held out once")
 
 

@@ -25,6 +25,15 @@ TITLES = {
 }
 SHARED = ("samples", "recordings", "units", "conditions", "rigs")
 SETS = {"train": "training", "val": "validation", "test": "test"}
+SENTENCE = ("task", "data", "model", "trainer", "pipeline", "experiment")
+"""The groups in the order in which a run is said."""
+
+
+def choices(chosen: Mapping[str, Any]) -> dict[str, str]:
+    """Group → option, in the order in which a run is said, what is inside a group after it; only what was chosen."""
+    order = {group: place for place, group in enumerate(SENTENCE)}
+    groups = sorted(chosen, key=lambda group: (order.get(group.split("/")[0], len(order)), group))
+    return {group: str(chosen[group]) for group in groups if chosen[group]}
 
 
 def overall(metrics: Iterable[str], *, stage: str) -> list[str]:

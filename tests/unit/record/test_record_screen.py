@@ -197,3 +197,15 @@ def test_warnings_stand_at_the_end_and_on_the_page(fit, config, filled, tmp_path
     assert "warning: trainer: [red]&lt;b&gt;early stopping&lt;/b&gt; never acts</p>" in (
         tmp_path / "report.html"
     ).read_text("utf-8")
+
+
+def test_choices_in_the_order_in_which_a_run_is_said():
+    composed = {
+        "logger": "csv",
+        "model": "wdcnn",
+        "task/split": "units",
+        "experiment": None,
+        "task": "dg",
+        "data": "cwru",
+    }
+    assert list(words.choices(composed)) == ["task", "task/split", "data", "model", "logger"]
