@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from phmbench.data import normalise as norm
 from phmbench.data.audit import Audit, audit, audit_statistics
 from phmbench.data.batches import Batches
+from phmbench.data.gaps import outside
 from phmbench.data.seen import Seen, overlap, seen
 from phmbench.data.selection import Source
 from phmbench.data.store import Store, prepare
@@ -59,6 +60,8 @@ class VibrationData(LightningDataModule):
         ids: names of recordings; None: all.
         channels: names of channels; None: the source's default.
         sample_rate: Hz, to which everything is resampled; None: as recorded.
+        nan: samples that are NaN or infinite end the run ("refuse"); "drop": windows that hold any are left out;
+            "interpolate": gaps of up to 64 samples are bridged by a straight line, windows with longer ones left out.
         label: column of the recording table that is to be predicted.
         window: samples of a window, L.
         hop: samples from one window to the next.
@@ -85,6 +88,7 @@ class VibrationData(LightningDataModule):
         ids: Sequence[str] | None,
         channels: Sequence[str] | None,
         sample_rate: Annotated[float, Ge(1)] | None,
+        nan: Literal["refuse", "drop", "interpolate"],
         label: str,
         window: Annotated[int, Ge(8)],
         hop: Annotated[int, Ge(1)],
@@ -96,6 +100,7 @@ class VibrationData(LightningDataModule):
         super().__init__()
         self.sources, self.split, self.cache, self.seed = sources, split, cache, seed
         self.where, self.ids, self.channels, self.sample_rate = where, ids, channels, sample_rate
+        self.nan: Literal["refuse", "drop", "interpolate"] = nan
         self.label, self.window, self.hop = label, window, hop
         self.normalise, self.noise_db = normalise, noise_db
         self.batch_size, self.num_workers = batch_size, num_workers
@@ -120,6 +125,7 @@ class VibrationData(LightningDataModule):
                 channels=self.channels,
                 sample_rate=self.sample_rate,
                 cache=Path(self.cache),
+                nan=self.nan,
                 progress=progress,
             )
             self.table = self._labelled(self.store.table)
@@ -133,7 +139,30 @@ class VibrationData(LightningDataModule):
                 )
             if short:
                 self.notes.append(f"{short} recordings are shorter than a window of {self.window} samples and left out")
+            if self.nan != "refuse":
+                self._leave_out_gaps()
         return self.table
+
+    def _leave_out_gaps(self) -> None:
+        """Only windows without a gap stay in the index, and the notes say what was left out and made up."""
+        every, holed = len(self.windows.start), self.table["gaps"].map(len).gt(0)
+        self.windows = outside(self.windows, list(self.table["gaps"]), self.window)
+        left, made_up = len(self.windows.start), self.table["interpolated"]
+        if not left:
+            raise DataError(
+                f"data.nan: none of {every} windows is free of NaN and infinite samples; got {holed.sum()} recordings "
+                f"with gaps and data.nan={self.nan}; expected a window without; mend the files, or choose a shorter "
+                "data.window"
+            )
+        if left < every:
+            self.notes.append(
+                f"{every - left} of {every} windows hold NaN or infinite samples and are left out, of {holed.sum()} "
+                "recordings"
+            )
+        if made_up.any():
+            self.notes.append(
+                f"{made_up.sum()} samples of {made_up.gt(0).sum()} recordings were NaN or infinite and are interpolated"
+            )
 
     def _labelled(self, table: pd.DataFrame) -> pd.DataFrame:
         if self.label not in table.columns:

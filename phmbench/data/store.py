@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phmbench.data import fingerprint, store_file
+from phmbench.data import fingerprint, gaps, store_file
 from phmbench.data.convert import check_signal, resample
+from phmbench.data.gaps import How
 from phmbench.data.selection import Plan, Source, plan
 from phmbench.errors import DataError
 
@@ -77,6 +78,7 @@ def prepare(
     channels: Sequence[str] | None,
     sample_rate: float | None,
     cache: Path,
+    nan: How = "refuse",
     progress: Progress | None = None,
 ) -> Store:
     """Open the store of a choice of data; build it first where it is missing or damaged.
@@ -91,6 +93,8 @@ def prepare(
         channels: names of channels that every recording must have, or None for the default of each source.
         sample_rate: common rate in Hz to which all are resampled (polyphase, anti-aliased), or None where they agree.
         cache: folder under which stores are kept.
+        nan: what becomes of samples that are NaN or infinite (`phmbench.data.gaps`). Unless they are refused, the table
+            has the columns `gaps` (runs of samples that no window may touch) and `interpolated` (number of samples).
         progress: called with (recordings done, recordings in all) while the store is built.
 
     Raises:
@@ -98,7 +102,7 @@ def prepare(
         DataError: where cannot be read; nothing is left; a recording has NaN, no samples, not the channels or not the
             length it should; rates or numbers of channels differ; the cache cannot be written, or the disk is full.
     """
-    key = store_key(sources, where=where, ids=ids, channels=channels, sample_rate=sample_rate)
+    key = store_key(sources, where=where, ids=ids, channels=channels, sample_rate=sample_rate, nan=nan)
     path = Path(cache) / "stores" / f"{key}.h5"
     found = _opened(path)
     if found is not None:
@@ -108,7 +112,7 @@ def prepare(
         if found is not None:
             return found
         chosen = plan(sources, where=where, ids=ids, channels=channels, sample_rate=sample_rate)
-        _build(path, key, chosen, sources, progress)
+        _build(path, key, chosen, sources, nan, progress)
     return open_store(path)
 
 
@@ -128,6 +132,7 @@ def store_key(
     ids: Sequence[str] | None,
     channels: Sequence[str] | None,
     sample_rate: float | None,
+    nan: How = "refuse",
 ) -> str:
     """Hash everything that shapes a store: format, sources' fingerprints, and the choices; 64 hexadecimal digits.
 
@@ -141,6 +146,7 @@ def store_key(
         "ids": None if ids is None else sorted(ids),
         "channels": None if channels is None else list(channels),
         "sample_rate": None if sample_rate is None else repr(float(sample_rate)),
+        **({} if nan == "refuse" else {"nan": nan}),
     }
     try:
         text = json.dumps(shape, sort_keys=True, allow_nan=False)
@@ -192,7 +198,9 @@ def _content(path: Path) -> store_file.Content:
         ) from error
 
 
-def _build(path: Path, key: str, chosen: Plan, sources: Mapping[str, Source], progress: Progress | None) -> None:
+def _build(
+    path: Path, key: str, chosen: Plan, sources: Mapping[str, Source], nan: How, progress: Progress | None
+) -> None:
     """Write a store under a temporary name and give it its own when all is on the disk. The lock is held."""
     _clear(path.parent, key)
     temporary = path.with_name(f"{key}.{os.getpid()}.tmp")
@@ -200,12 +208,13 @@ def _build(path: Path, key: str, chosen: Plan, sources: Mapping[str, Source], pr
     size = 4 * count * int(chosen.length.sum())
     try:
         position = store_file.create(temporary, size // 4, len(chosen.rows))
-        content, profiles, crc = _convert(temporary, position, chosen, sources, progress)
+        content, profiles, crc, holes = _convert(temporary, position, chosen, sources, nan, progress)
         table = chosen.table.assign(
             offset=(np.cumsum(chosen.length) - chosen.length) * count,
             length=chosen.length,
             rate_hz=chosen.rate_hz,
             content=content,
+            **({} if nan == "refuse" else holes),
         )
         store_file.describe(temporary, key=key, table=table, fingerprints=profiles, channels=chosen.channels, crc=crc)
         store_file.sync(temporary)
@@ -238,11 +247,13 @@ def _clear(folder: Path, key: str) -> None:
 
 
 def _convert(
-    path: Path, position: int, chosen: Plan, sources: Mapping[str, Source], progress: Progress | None
-) -> tuple[list[str], NDArray[np.float32], NDArray[np.uint32]]:
-    """Write all recordings, one after the other; give content hashes (R,), profiles (R, P) and CRCs (R,)."""
+    path: Path, position: int, chosen: Plan, sources: Mapping[str, Source], nan: How, progress: Progress | None
+) -> tuple[list[str], NDArray[np.float32], NDArray[np.uint32], dict[str, list[Any]]]:
+    """Write all recordings, one after the other; give content hashes (R,), profiles (R, P), CRCs (R,), and the columns
+    `gaps` and `interpolated`."""
     number = len(chosen.rows)
     content, crc = [], np.empty(number, np.uint32)
+    holes: dict[str, list[Any]] = {"gaps": [], "interpolated": []}
     profiles = np.empty((number, fingerprint.PROFILE_SIZE), np.float32)
     _announce(chosen)
     with open(path, "r+b") as file:
@@ -250,16 +261,19 @@ def _convert(
         for i, row in enumerate(chosen.rows):
             name, wanted = str(row["recording"]), chosen.table["channels"].iloc[i]
             raw = sources[chosen.source[i]].signal(row, wanted)
-            block = resample(check_signal(raw, name, len(wanted), int(row["n_samples"])), chosen.ratio[i])
+            mended = gaps.mend(check_signal(raw, name, len(wanted), int(row["n_samples"])), name, nan)
+            block = resample(mended.signal, chosen.ratio[i])
             if block.shape[1] != chosen.length[i]:
                 raise RuntimeError(f"{name}: resampling gave {block.shape[1]} samples, not {chosen.length[i]}")
+            holes["gaps"].append(gaps.resampled(mended.gaps, chosen.ratio[i], block.shape[1]))
+            holes["interpolated"].append(mended.filled)
             file.write(block.data)
             crc[i] = zlib.crc32(block.data)
             content.append(fingerprint.content_hash(block) or f"constant:{name}")  # two dead sensors are no copies
             profiles[i] = fingerprint.profile(block, chosen.rate_hz)
             if progress is not None:
                 progress(i + 1, number)
-    return content, profiles, crc
+    return content, profiles, crc, holes
 
 
 def _announce(chosen: Plan) -> None:

@@ -73,6 +73,7 @@ def data_of(source: Ramps, tmp_path: Path, **changes: Any) -> VibrationData:
         "window": 100,
         "hop": 100,
         "normalise": "none",
+        "nan": "refuse",
         "noise_db": None,
         "batch_size": 4,
         "num_workers": 0,
