@@ -105,6 +105,10 @@ def task(config: Config, facts: Facts) -> Task:
 
 def trainer(config: Config, folder: Path, *, extra: list[Callback]) -> Trainer:
     """Lightning's Trainer, with the callbacks and loggers of the configuration, writing under `folder`."""
+    from lightning.fabric.plugins import TorchCheckpointIO
+
+    from phmbench.training.whole_files import WholeFiles
+
     _quiet()
     node = dict(config["trainer"])
     callbacks = [
@@ -126,6 +130,8 @@ def trainer(config: Config, folder: Path, *, extra: list[Callback]) -> Trainer:
         enable_progress_bar=False,  # ours is among `extra`: refreshed by time, not by step
         enable_model_summary=False,  # the record holds the number of parameters
     )
+    if type(built.strategy.checkpoint_io) is TorchCheckpointIO:  # the default, not one that the user has chosen
+        built.strategy.checkpoint_io = WholeFiles()
     return built
 
 

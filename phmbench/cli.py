@@ -15,6 +15,7 @@ import gc
 import itertools
 import logging
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from phmbench import __version__, config, overrides, trust
+from phmbench import __version__, config, interrupt, overrides, trust
 from phmbench.errors import ConfigError, PhmbenchError
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     from hydra._internal.hydra import Hydra
     from omegaconf import DictConfig
-
-INTERRUPTED = 130  # the shell's exit code for Ctrl-C
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -67,32 +66,36 @@ def train() -> None:
 def _guarded(command: Callable[[list[str]], int], words: list[str]) -> None:
     """Run a command; errors that are meant for the user end it with a message, a next step and an exit code."""
     gc.disable()  # a third of the time of importing torch is collections that find nothing; on again before a fit
-    try:
-        code = command(words)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        code = INTERRUPTED
-    except PhmbenchError as error:
-        _stop(error)
-    except BrokenPipeError:  # `phmbench list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except Exception as error:  # a bug of ours, of a library or of a user's own class: told apart from a wrong choice
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
-            raise
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        _stop(
-            PhmbenchError(
-                f"{type(error).__name__}: {error} (at {Path(last.filename).name}:{last.lineno}); not foreseen; the "
-                "traceback is in log.txt of the run directory, and on the screen with HYDRA_FULL_ERROR=1"
-            )
-        )
+    with interrupt.listened():
+        try:
+            code = command(words)
+        except BaseException as error:
+            stopped = interrupt.exit_code(error)
+            if stopped is not None:
+                print("; ".join(["interrupted", *getattr(error, "__notes__", [])]), file=sys.stderr)
+            code = _explain(error) if stopped is None else stopped
     _exit(code)
 
 
 def _exit(code: int) -> NoReturn:
     gc.freeze()  # the interpreter's last collection would walk over all that was imported: a fifth of a short command
     sys.exit(code)
+
+
+def _explain(error: BaseException) -> int:
+    """Say what went wrong; the exit code."""
+    if isinstance(error, BrokenPipeError):  # `phmbench list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if not isinstance(error, Exception) or os.environ.get("HYDRA_FULL_ERROR") == "1":
+        raise error
+    if not isinstance(error, PhmbenchError):  # a bug of ours, of a library or of a user's own class
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        error = PhmbenchError(
+            f"{type(error).__name__}: {error} (at {Path(last.filename).name}:{last.lineno}); not foreseen; the "
+            "traceback is in log.txt of the run directory, and on the screen with HYDRA_FULL_ERROR=1"
+        )
+    return _stop(error)
 
 
 def _stop(error: PhmbenchError) -> NoReturn:
@@ -254,13 +257,28 @@ def _single(line: Line, hydra: Hydra) -> int:
 
 
 def _unused(folder: Path) -> Path:
-    """Two runs that start within a second get two directories."""
-    numbered = (folder.with_name(f"{folder.name}-{n}") for n in itertools.count(2))
-    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
+    """Two runs that start at the same moment get two directories: the one who makes a folder has it."""
+    from phmbench.training import ranks
+
+    if ranks.rank():
+        return folder  # the first process says where
+    for number in itertools.count(1):
+        path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError:
+            break  # the record, which makes it as well, says why it cannot
+        return path
+    return folder
 
 
 def _grid(line: Line, hydra: Hydra) -> int:
-    """All jobs composed and checked, then run one after the other; a job that fails does not end the others."""
+    """All jobs composed and checked, then run one after the other; a job that fails does not end the others.
+
+    Into a folder that holds the grid already (hydra.sweep.dir=…): jobs that are done stay, what was cut off goes on.
+    """
     from hydra.core.hydra_config import HydraConfig
     from hydra.core.utils import JobStatus
 
@@ -286,7 +304,9 @@ def _grid(line: Line, hydra: Hydra) -> int:
     def run_job(_: DictConfig) -> Any:
         runtime = HydraConfig.get()
         try:
-            return _execute(jobs[int(runtime.job.num)], Path(runtime.runtime.output_dir), pages=False)["metrics"]
+            return _execute(jobs[int(runtime.job.num)], Path(runtime.runtime.output_dir), go_on=True, pages=False)[
+                "metrics"
+            ]
         except PhmbenchError as error:
             print(f"job {runtime.job.num} failed: {error}", file=sys.stderr)
             failures.append(error)
@@ -325,7 +345,12 @@ def _execute(job: config.Config, folder: Path, **how: Any) -> dict[str, Any]:
     from phmbench import run
 
     _messages_to_screen()
-    return run.execute(job, folder, **how)
+    try:
+        return run.execute(job, folder, **how)
+    except BaseException as error:
+        if interrupt.exit_code(error) is not None and (folder / "config.yaml").exists():
+            error.add_note(f"go on with it: phmbench resume {shlex.quote(str(folder))}")
+        raise
 
 
 def _messages_to_screen() -> None:

@@ -12,13 +12,16 @@ from phmbench.config import Config
 log = logging.getLogger("phmbench")
 
 
-def execute(config: Config, folder: Path, *, resume: bool = False, pages: bool = True) -> dict[str, Any]:
+def execute(
+    config: Config, folder: Path, *, resume: bool = False, go_on: bool = False, pages: bool = True
+) -> dict[str, Any]:
     """Run the pipeline of a configuration into a run directory; the result.
 
     Args:
         config: checked and filled.
         folder: the run directory.
         resume: go on with a run that failed or was interrupted there.
+        go_on: the same if there is one, else begin it; one that is done is left as it is.
         pages: draw figures and write report.html at the end.
 
     Raises:
@@ -26,18 +29,23 @@ def execute(config: Config, folder: Path, *, resume: bool = False, pages: bool =
     """
     from phmbench import build
     from phmbench.pipelines import axes
-    from phmbench.record import Record, screen
+    from phmbench.record import Record, atomic, screen
     from phmbench.training import ranks, start
 
     start.import_lightning(lean=start.alone(config["trainer"]) and not ranks.joined())
     gc.enable()  # the command line has it off: its imports make nothing to collect
     pipeline = build.function(config["pipeline"])
     if ranks.joined() and ranks.rank():
-        return axes.run(config, Record.attach(Path(ranks.board().share())), pipeline)
-    record = Record.resume(folder, config) if resume else Record.open(folder, config)
-    with record:
+        record = Record.attach(Path(ranks.board().share()))
+        return record.result() if record.state == "done" else axes.run(config, record, pipeline)
+    begin = Record.resume if resume else Record.begin if go_on else Record.open
+    record = begin(folder, config)
+    with record, atomic.faults_named(record.path):
         if ranks.joined():
             ranks.board().share(str(record.path))
+        if record.state == "done":
+            log.info("done before: %s", record.path)
+            return record.result()
         log.debug("run of %s into %s", config["pipeline"]["_target_"], record.path)
         outcome = axes.run(config, record, pipeline)
         record.finish(outcome, pages=pages)

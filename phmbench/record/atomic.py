@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from phmbench.errors import RecordError
@@ -12,7 +14,7 @@ PART = ".part"
 """How temporary files end; one that is left was being written when its process was killed, and is never read."""
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one, also after a crash.
 
     The content goes to a temporary name in the same folder, is synced to the disk and renamed.
@@ -34,6 +36,24 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise RecordError(
             f"{path}: cannot be written; got {error.strerror or error}; expected a writable folder with room for "
             f"{len(content)} bytes; free space or choose another place with paths.output=…, then run again or resume"
+        ) from error
+
+
+@contextlib.contextmanager
+def faults_named(folder: Path) -> Iterator[None]:
+    """Say what to do where a library could not write into a run directory.
+
+    Raises:
+        RecordError: the disk is full, at its quota, read-only or failing.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
+            raise
+        raise RecordError(
+            f"{folder}: the run could not write; got {error.strerror}; expected a disk with room that can be written; "
+            f"free space, then go on with: phmbench resume {folder}"
         ) from error
 
 

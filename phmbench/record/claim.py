@@ -35,7 +35,9 @@ def refuse(path: Path) -> NoReturn:
     """Say why a folder cannot be used for a new run."""
     if not exists(path):
         what, then = "a metrics.json that no run of this version wrote", "choose another folder with hydra.run.dir=…"
-        if not (path / METRICS).exists():
+        if not (path / METRICS).exists() and any(path.glob("checkpoints/*.ckpt")):
+            what = "checkpoints of a run whose configuration is lost"
+        elif not (path / METRICS).exists():
             what, then = "a folder that another process holds", "wait for it, or choose another with hydra.run.dir=…"
     else:
         status, now = read_status(path), state(path)

@@ -12,7 +12,7 @@ from phmbench.record.atomic import PART
 from phmbench.record.status import CONFIG, METRICS, STATUS, exists, state
 
 FILES = (METRICS, "split.csv", "predictions.h5", "log.txt", "report.html", "environment.txt", "profile.json",
-         "trace.json", CONFIG, STATUS)  # fmt: skip
+         "trace.json", STATUS, CONFIG)  # fmt: skip
 FOLDERS = ("checkpoints", "csv", "figures")
 
 
@@ -57,5 +57,6 @@ def clear(path: Path) -> None:
 
 def clear_parts(path: Path) -> None:
     """Remove temporary files of a process that was killed while it wrote."""
-    for part in path.glob(f".*{PART}"):
-        part.unlink(missing_ok=True)
+    for folder in (path, *(path / name for name in FOLDERS)):
+        for part in folder.glob(f".*{PART}"):
+            part.unlink(missing_ok=True)

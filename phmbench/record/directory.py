@@ -14,11 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from phmbench import interrupt
 from phmbench.errors import RecordError
 from phmbench.record import atomic, claim, environment, lock, log, result, schema
 from phmbench.record.configuration import read_config, require_same, write_config
 from phmbench.record.contents import clear, clear_parts, folder_name
-from phmbench.record.status import METRICS, State, exists, read_metrics, read_status, state, write_status
+from phmbench.record.status import METRICS, STATUS, State, exists, read_metrics, read_status, state, write_status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,13 +65,14 @@ class Record:
         try:
             if overwrite:
                 clear(path)
-            elif exists(path) or (path / METRICS).exists():
+            elif exists(path) or (path / METRICS).exists() or any(path.glob("checkpoints/*.ckpt")):
                 lock.release(descriptor)  # while we hold it, the record there looks as if it were running
                 claim.refuse(path)
+            clear_parts(path)
             record = cls(path, config, descriptor=descriptor, owner=True)
+            write_config(path, config)  # first: from here on the run can be resumed
             record._say("running", started=_now())
             log.write(record.log, f"begun: {shlex.join(sys.argv)}")
-            write_config(path, config)
             atomic.write_text(path / "environment.txt", environment.describe())
         except BaseException:
             lock.release(descriptor)
@@ -98,11 +100,16 @@ class Record:
             own = read_config(path)
             if config is not None:
                 require_same(path, own, config)
-            (path / METRICS).unlink(missing_ok=True)  # a damaged one
+            damaged = [
+                name for name, bad in ((STATUS, "damaged" in status), (METRICS, (path / METRICS).exists())) if bad
+            ]
+            (path / METRICS).unlink(missing_ok=True)
             clear_parts(path)
             record = cls(path, own, descriptor=descriptor, owner=True)
             record._say("running", started=status.get("started") or _now(), resumed=_now())
             log.write(record.log, f"resumed: {shlex.join(sys.argv)}")
+            for name in damaged:
+                logger.warning("resume: %s is damaged or missing; it is made again", path / name)
             atomic.write_text(path / "environment.txt", environment.describe())
         except BaseException:
             lock.release(descriptor)
@@ -130,17 +137,33 @@ class Record:
         Raises:
             RecordError: it is running, or of another configuration.
         """
-        path = self.path / folder_name(name)
-        if not exists(path):
-            inner = type(self).open(path, config)
-        elif state(path) == "done":
-            own = read_config(path)
-            require_same(path, own, config)
-            inner = type(self)(path, own, descriptor=None, owner=False)
-        else:
-            inner = type(self).resume(path, config)
+        inner = type(self).begin(self.path / folder_name(name), config)
         inner._said = self._said
         return inner
+
+    @classmethod
+    def begin(cls, path: str | Path, config: Mapping[str, Any]) -> Record:
+        """The record of this configuration in this folder: begun, or resumed where it was cut off, or done.
+
+        Args:
+            path: the folder; a record in it whose configuration is damaged is begun again.
+            config: as in `open`.
+
+        Raises:
+            RecordError: it is running, or of another configuration.
+        """
+        path = Path(path).resolve()
+        if not exists(path):
+            return cls.open(path, config)
+        try:
+            own = read_config(path)
+        except RecordError as error:
+            logger.warning("%s; it is begun again", error)
+            return cls.open(path, config, overwrite=True)
+        if state(path) == "done":
+            require_same(path, own, config)
+            return cls(path, own, descriptor=None, owner=False)
+        return cls.resume(path, config)
 
     @property
     def state(self) -> State:
@@ -250,7 +273,7 @@ class Record:
     ) -> None:
         if not self._is_open:
             return
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and interrupt.exit_code(error) is None:
             self.fail(error)
         else:
             self.interrupt()
@@ -277,6 +300,7 @@ class Record:
     def _say(self, what: State, **more: str | None) -> None:
         """Write status.json; what was said before and is not said anew stays."""
         before = read_status(self.path) if exists(self.path) else {}
+        before.pop("damaged", None)
         here = {"state": what, "pid": os.getpid(), "host": socket.gethostname()}
         write_status(self.path, {"error": None, **before, **here, **more})
 

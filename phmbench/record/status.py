@@ -70,9 +70,20 @@ def read_metrics(path: str | Path) -> dict[str, Any]:
 def read_status(path: str | Path) -> dict[str, Any]:
     """What `status.json` says, which is not yet the state.
 
+    Where it is damaged or missing beside a configuration, the run is one that was cut off.
+
     Raises:
-        RecordError: there is none, or it is damaged.
+        RecordError: there is no record, or nothing whole of it.
     """
+    try:
+        return _said(path)
+    except RecordError as error:
+        if not (Path(path) / CONFIG).exists():
+            raise
+        return {"state": "running" if lock.is_held(Path(path)) else "interrupted", "damaged": str(error)}
+
+
+def _said(path: str | Path) -> dict[str, Any]:
     file = Path(path) / STATUS
     try:
         status = json.loads(file.read_bytes())
@@ -101,7 +112,7 @@ def write_status(path: Path, status: Mapping[str, Any]) -> None:
 
 def exists(path: str | Path) -> bool:
     """Whether the folder holds a record, in whatever state."""
-    return (Path(path) / STATUS).exists()
+    return (Path(path) / CONFIG).exists() or (Path(path) / STATUS).exists()
 
 
 def _is_alive(path: Path, status: dict[str, Any]) -> bool:

@@ -51,16 +51,23 @@ class SeedEpoch(Callback):
 
 
 class KeepParts(Callback):
-    """Puts the nodes of model and head into every checkpoint, so that it can be tested without naming them again; and
-    what validation said of these weights."""
+    """Puts the nodes of model and head into every checkpoint, so that it can be tested without naming them again; what
+    validation said of these weights; and whether the fit was over, so that a resumed run does not train on."""
 
     def __init__(self, *, parts: dict[str, Any]) -> None:
-        self.parts = parts
+        self.parts, self.stop = parts, False
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["phmbench_parts"] = self.parts  # plain values: loads with weights only
         metrics = {str(k): float(v) for k, v in trainer.callback_metrics.items() if str(k).startswith("val/")}
         checkpoint["phmbench_metrics"] = metrics
+        checkpoint["phmbench_stop"] = bool(trainer.should_stop)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self.stop = bool(checkpoint.get("phmbench_stop"))
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.should_stop = trainer.should_stop or self.stop
 
 
 class Progress(Callback):

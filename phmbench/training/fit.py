@@ -12,7 +12,8 @@ from phmbench import build
 from phmbench.config import Config
 from phmbench.errors import ConfigError, DataError, PhmbenchError
 from phmbench.training import ranks
-from phmbench.training.checkpoints import Curves, read_checkpoint, relocate, start_from
+from phmbench.training.checkpoints import read_checkpoint, start_from
+from phmbench.training.resume import Curves, checkpoint_of
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
@@ -72,15 +73,13 @@ def _joined_curves(record: Record) -> Iterator[None]:
 
 
 def _fit(config: Config, record: Record, data: VibrationData, task: Task) -> Trainer:
-    """Fit, from last.ckpt where there is one: the run is gone on with."""
-    last = record.checkpoints / "last.ckpt"
-    if ranks.rank() == 0 and last.is_file():
-        relocate(last)
+    """Fit, from a checkpoint where there is one: the run is gone on with."""
+    earlier = _earlier(record, task)
     with _profiled(config, record) as profiler:
         trainer = _trainer(config, record)
         if profiler is not None:
             profiler.attach(trainer)
-        _run(trainer, "fit", trainer.fit, task, data, ckpt_path=str(last) if last.is_file() else None)
+        _run(trainer, "fit", trainer.fit, task, data, ckpt_path=earlier)
     return trainer
 
 
@@ -91,6 +90,16 @@ def _profiled(config: Config, record: Record) -> AbstractContextManager[FitProfi
     from phmbench.training.profile import profiled
 
     return profiled(record.path)
+
+
+def _earlier(record: Record, task: Task) -> str | None:
+    """The checkpoint to go on from, by the first process's word: it may put a damaged one aside."""
+    if ranks.rank():
+        return ranks.board().share() or None
+    found = checkpoint_of(record.checkpoints, task)
+    if ranks.joined():
+        ranks.board().share(str(found or ""))
+    return None if found is None else str(found)
 
 
 def test(config: Config, record: Record, data: VibrationData, trainer: Trainer, checkpoint: dict[str, Any]) -> Fitted:
@@ -158,15 +167,11 @@ def _label(path: Path) -> str:
 
 
 def _run(trainer: Trainer, what: str, call: Any, *args: Any, **kwargs: Any) -> Any:
-    """Lightning turns Ctrl-C into an exit and lets its own exceptions for settings through: told apart here."""
+    """Lightning lets its own exceptions for settings through: told apart here."""
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     try:
         return call(*args, **kwargs)
-    except SystemExit:
-        if trainer.interrupted:
-            raise KeyboardInterrupt from None
-        raise
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         if not isinstance(error, MisconfigurationException) and not _is_of_lightning(error):
             raise

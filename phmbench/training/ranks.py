@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from phmbench import interrupt
 from phmbench.errors import ConfigError, PhmbenchError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def launch(call: Callable[..., Fitted], record: Record, count: int, *arguments: 
 
     Raises:
         PhmbenchError: a process failed; the message has its rank and the last line of its traceback.
-        KeyboardInterrupt: Ctrl-C, or a signal that asks to end.
+        Stopped: Ctrl-C, or another signal that asks to end.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -104,8 +105,8 @@ def launch(call: Callable[..., Fitted], record: Record, count: int, *arguments: 
     )
     try:
         returned: dict[int, Fitted] = elastic_launch(launcher, call)(str(record.path), *arguments)
-    except SignalException:
-        raise KeyboardInterrupt from None
+    except SignalException as error:
+        raise interrupt.Stopped(error.sigval) from None
     except ChildFailedError as error:
         number, failure = error.get_first_failure()
         message = failure.message["message"] if isinstance(failure.message, dict) else str(failure.message)

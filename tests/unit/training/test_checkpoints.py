@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from phmbench.training.checkpoints import Curves, read_checkpoint, relocate
+from phmbench.training.checkpoints import read_checkpoint
+from phmbench.training.resume import Curves, relocate
 
 
 def test_a_moved_checkpoint_names_its_neighbours(tmp_path: Path):
@@ -23,7 +24,7 @@ def test_a_moved_checkpoint_names_its_neighbours(tmp_path: Path):
     }
     torch.save({"state_dict": {}, "callbacks": {"ModelCheckpoint": state, "EarlyStopping": {"wait_count": 3}}},
                new / "last.ckpt")  # fmt: skip
-    relocate(new / "last.ckpt")
+    relocate(new / "last.ckpt", read_checkpoint(new / "last.ckpt"))
     callbacks = read_checkpoint(new / "last.ckpt")["callbacks"]
     moved = callbacks["ModelCheckpoint"]
     assert moved["dirpath"] == str(new)
@@ -36,7 +37,7 @@ def test_a_moved_checkpoint_names_its_neighbours(tmp_path: Path):
 def test_a_checkpoint_that_stayed_is_not_touched(tmp_path: Path):
     torch.save({"state_dict": {}, "callbacks": {"ModelCheckpoint": {"dirpath": str(tmp_path)}}}, tmp_path / "last.ckpt")
     before = (tmp_path / "last.ckpt").read_bytes()
-    relocate(tmp_path / "last.ckpt")
+    relocate(tmp_path / "last.ckpt", read_checkpoint(tmp_path / "last.ckpt"))
     assert (tmp_path / "last.ckpt").read_bytes() == before
 
 
