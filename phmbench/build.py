@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,16 +103,19 @@ def task(config: Config, facts: Facts) -> Task:
     return built
 
 
-def trainer(config: Config, folder: Path, *, extra: list[Callback]) -> Trainer:
+def trainer(
+    config: Config, folder: Path, *, extra: list[Callback], warn: Callable[[str], None] = log.warning
+) -> Trainer:
     """Lightning's Trainer, with the callbacks and loggers of the configuration, writing under `folder`."""
     from lightning.fabric.plugins import TorchCheckpointIO
 
     from phmbench.training.whole_files import WholeFiles
 
     _quiet()
+    given = {"dirpath": folder / "checkpoints", "warn": warn, "init": config["init"]}
     node = dict(config["trainer"])
     callbacks = [
-        make(child, f"trainer.callbacks.{name}", dirpath=folder / "checkpoints")
+        make(child, f"trainer.callbacks.{name}", **given)
         for name, child in (node.pop("callbacks", None) or {}).items()
         if child
     ]

@@ -5,6 +5,7 @@ phmbench list GROUP                           what can be chosen
 phmbench show …                               the whole configuration, defaults filled in
 phmbench check …                              validate without running
 phmbench rerun DIR   phmbench resume DIR      repeat a run from its record; go on with one that was cut off
+phmbench rerun DIR --at-failure               the step at which a loss was not finite, module by module
 phmbench report DIR                           make figures and page of a record again
 """
 
@@ -435,7 +436,9 @@ def _of_record(words: list[str], name: str, description: str) -> argparse.Namesp
     parser.add_argument("dir", type=Path, help="a run directory")
     parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE")
     if name == "rerun":
-        parser.add_argument("--into", type=Path, help="the new run directory; default: beside the old one")
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument("--into", type=Path, help="the new run directory; default: beside the old one")
+        how.add_argument("--at-failure", action="store_true", help="show the step whose loss was not finite")
     return parser.parse_args(words)
 
 
@@ -457,6 +460,11 @@ def _recorded(args: argparse.Namespace) -> config.Config:
 def _rerun(words: list[str]) -> int:
     args = _of_record(words, "rerun", "repeat a run from its record, into a new directory")
     job = _recorded(args)
+    if args.at_failure:
+        from phmbench.pipelines import at_failure
+
+        at_failure.show(job, args.dir.resolve())
+        return 0
     _execute(job, _unused(args.into or args.dir.resolve().with_name(f"{args.dir.resolve().name}-rerun")))
     return 0
 

@@ -26,7 +26,7 @@ may set them."""
 OFFERED = {
     "task.split": frozenset({"seed"}),
     "trainer": frozenset({"callbacks", "enable_progress_bar"}),
-    "trainer.callbacks.*": frozenset({"dirpath"}),
+    "trainer.callbacks.*": frozenset({"dirpath", "warn", "init"}),
     "logger.*": frozenset({"save_dir", "dir", "logdir"}),
 }
 """Parameters that the code passes where a target takes them; a configuration may set them too."""

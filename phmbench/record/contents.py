@@ -13,7 +13,7 @@ from phmbench.record.status import CONFIG, METRICS, STATUS, exists, state
 
 FILES = (METRICS, "split.csv", "predictions.h5", "log.txt", "report.html", "environment.txt", "profile.json",
          "trace.json", STATUS, CONFIG)  # fmt: skip
-FOLDERS = ("checkpoints", "csv", "figures")
+FOLDERS = ("checkpoints", "csv", "figures", "failure")
 
 
 def folder_name(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from phmbench.record.screen import console
 
@@ -59,3 +59,62 @@ def grid(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
     for words, metrics in rows:
         table.add_row(words, *(f"{metrics[n]:.4f}" if metrics.get(n) is not None else "–" for n in names))
     console().print(table)
+
+
+class Spread(Protocol):
+    """Least and largest finite value, and the share of those that are not finite."""
+
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def bad(self) -> float: ...
+
+
+class Visited(Protocol):
+    """A module, what it gave, and the gradient that came back."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def output(self) -> Spread | None: ...
+    @property
+    def gradient(self) -> Spread | None: ...
+
+
+def failure(told: Mapping[str, Any], visits: Sequence[Visited], first: Visited | None, *, loss: float) -> None:
+    """A step, module by module in the order in which they ended; the first that is not finite is marked.
+
+    Args:
+        told: `epoch`, `step` and `windows` of the step.
+        visits: the modules.
+        first: one of them, or None.
+        loss: of the step, run again.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    recordings = len({window["recording"] for window in told["windows"]})
+    out = console()
+    out.print(f"epoch {told['epoch']}, step {told['step']}: {len(told['windows'])} windows of {recordings} recordings; "
+              f"loss {loss:.4g}", markup=False, highlight=False)  # fmt: skip
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("module", overflow="fold")
+    for name in ("output min", "max", "not finite", "gradient min", "max", "not finite"):
+        table.add_column(name, justify="right")
+    for visit in visits:
+        name = f"→ {visit.name}" if visit is first else f"  {visit.name}"
+        style = "bold red" if visit is first else None
+        table.add_row(f"{name} ({visit.kind})", *_spread(visit.output), *_spread(visit.gradient), style=style)
+    out.print(table)
+    if first is not None:
+        out.print(f"→ the first that is not finite: {first.name} ({first.kind})", markup=False, highlight=False)
+
+
+def _spread(values: Spread | None) -> tuple[str, str, str]:
+    if values is None:
+        return "–", "–", "–"
+    return f"{values.low:.3g}", f"{values.high:.3g}", f"{values.bad:.1%}" if values.bad else "0"

@@ -151,13 +151,15 @@ def groups(data: VibrationData) -> dict[str, dict[str, Any]]:
 
 
 def _trainer(config: Config, record: Record) -> Trainer:
+    from phmbench.training import finite
     from phmbench.training.callbacks import KeepParts, LossLog, Progress, SeedEpoch
 
     parts = {"model": config["model"], "head": config["task"]["head"]}
     extra: list[Callback] = [LossLog(), SeedEpoch(seed=config["seed"]), KeepParts(parts=parts)]
+    extra.append(finite.Finite(folder=record.path / finite.FOLDER))
     if ranks.rank() == 0:
         extra.append(Progress(monitor=config["monitor"], label=_label(record.path)))
-    return build.trainer(config, record.path, extra=extra)
+    return build.trainer(config, record.path, extra=extra, warn=record.warn)
 
 
 def _label(path: Path) -> str:

@@ -13,9 +13,9 @@ from phmbench import build
 from phmbench.config import Config
 from phmbench.errors import ConfigError, DataError, PhmbenchError
 from phmbench.pipelines import axes, evaluate
-from phmbench.record import Record
+from phmbench.record import Record, state
 from phmbench.training.checkpoints import read_checkpoint, start_from
-from phmbench.training.fit import fit_and_test
+from phmbench.training.fit import _chosen, fit_and_test
 from phmbench.types import Facts
 from tests.contract.composing import QUICK, composed
 
@@ -114,12 +114,25 @@ def with_rate(job: Config, lr: float) -> Config:
 
 
 def test_a_fit_that_diverges_gives_no_result(job: Config, tmp_path: Path):
-    """Steps of 3e37 twice: scores are infinite, gradients and then weights are NaN."""
+    """Steps of 3e36: scores overflow, and the loss with them. The run directory says what is needed to see it again."""
     config = with_rate(job, 3e36)
-    with Record.open(tmp_path / "run", config) as record, pytest.raises(PhmbenchError) as caught:
+    with pytest.raises(PhmbenchError) as caught, Record.open(tmp_path / "run", config) as record:
         fit_and_test(config, record, build.data(config))
-    assert "trainer: the fit diverged; got network." in str(caught.value)
+    assert "trainer: the loss is not finite; got inf as loss at epoch 1, step 2, first in the output of" in str(
+        caught.value
+    )
     assert "lower task.optimizer.lr" in str(caught.value)
+    assert (tmp_path / "run" / "failure" / "failure.json").is_file()
+    assert state(tmp_path / "run") == "failed"
+
+
+def test_a_last_step_that_overflows_gives_no_result(job: Config, tmp_path: Path):
+    """Loss and gradients were finite, and what the last step made of the weights is not."""
+    trainer = build.trainer(job, tmp_path, extra=[])
+    torch.save({"state_dict": {"network.x": torch.tensor([1.0, torch.inf])}}, tmp_path / "best.ckpt")
+    trainer.checkpoint_callback.best_model_path = str(tmp_path / "best.ckpt")
+    with pytest.raises(PhmbenchError, match=r"trainer: the fit diverged; got network\.x with values that are"):
+        _chosen(trainer)
 
 
 def test_a_fit_without_validation_chooses_no_checkpoint(job: Config, tmp_path: Path):
