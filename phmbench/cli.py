@@ -7,6 +7,7 @@ phmbench check …                              validate without running
 phmbench rerun DIR   phmbench resume DIR      repeat a run from its record; go on with one that was cut off
 phmbench rerun DIR --at-failure               the step at which a loss was not finite, module by module
 phmbench report DIR                           make figures and page of a record again
+phmbench doctor …                             whether a run would start here, and what mends it
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "rerun": _rerun,
         "resume": _resume,
         "report": _report,
+        "doctor": _doctor,
     }
     if not words or words[0] in ("-h", "--help", "help"):
         print((__doc__ or "").split("\n\n", 1)[1].rstrip())
@@ -414,16 +416,32 @@ def _show(words: list[str]) -> int:
     return 2 if line.wrong else 0
 
 
-def _check(words: list[str]) -> int:
+def _job(words: Sequence[str]) -> tuple[Line, config.Config]:
+    """The checked configuration of one job."""
     from hydra.core.hydra_config import HydraConfig
-
-    from phmbench.check import check
 
     line = Line(words)
     with line.hydra() as hydra:
         composed = line.compose(hydra)
         HydraConfig.instance().set_config(composed)
-        job = checked(line, composed, _choices(composed))
+        return line, checked(line, composed, _choices(composed))
+
+
+def _doctor(words: list[str]) -> int:
+    from phmbench import doctor
+
+    def compose(choices: Sequence[str]) -> config.Config:
+        line, job = _job(choices)
+        os.environ[trust.VARIABLE] = ",".join(line.trusted)
+        return job
+
+    return doctor.main(words, compose=compose)
+
+
+def _check(words: list[str]) -> int:
+    from phmbench.check import check
+
+    line, job = _job(words)
     unchecked = [finding for finding in check(job, trusted=line.trusted) if finding.severity != "error"]
     for finding in unchecked:
         print(finding)

@@ -122,6 +122,7 @@ EARLY += [
     "phmbench.launcher",
     "phmbench.overrides",
     "phmbench.types",
+    "phmbench.doctor",
 ]
 
 
