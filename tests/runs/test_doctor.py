@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,12 +38,11 @@ def test_everything_is_broken_at_once(command: Command, tmp_path: Path):
     assert done.code == 1, done.err
     said = json.loads(done.out)
     assert said["status"] == "error"
-    wrong = {one["area"]: one for one in said["findings"] if one["level"] != "ok"}
-    assert set(wrong) >= {"packages", "gpu", "cache", "data", "choices"}
-    assert "torch " in wrong["packages"]["text"]
-    assert "it ended the interpreter" in wrong["packages"]["text"]
-    assert "wdncc" in wrong["choices"]["text"]
-    assert all(one["mend"] for one in wrong.values())
+    wrong = [one for one in said["findings"] if one["level"] != "ok"]
+    assert {one["area"] for one in wrong} >= {"packages", "gpu", "cache", "data", "choices"}
+    assert any(re.match(r"torch \S+ cannot be imported: it ended the interpreter", one["text"]) for one in wrong)
+    assert any("wdncc" in one["text"] for one in wrong)
+    assert all(one["mend"] for one in wrong)
     assert not (tmp_path / "outputs").exists()
 
 
