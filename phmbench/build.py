@@ -109,11 +109,13 @@ def trainer(
     """Lightning's Trainer, with the callbacks and loggers of the configuration, writing under `folder`."""
     from lightning.fabric.plugins import TorchCheckpointIO
 
+    from phmbench.training import ranks
+    from phmbench.training.callbacks import KeepSignals
     from phmbench.training.whole_files import WholeFiles
 
     _quiet()
     given = {"dirpath": folder / "checkpoints", "warn": warn, "init": config["init"]}
-    node = dict(config["trainer"])
+    node = {name: value for name, value in config["trainer"].items() if (name, value) != ("plugins", None)}
     callbacks = [
         make(child, f"trainer.callbacks.{name}", **given)
         for name, child in (node.pop("callbacks", None) or {}).items()
@@ -125,8 +127,9 @@ def trainer(
     built: Trainer = make(
         node,
         "trainer",
-        callbacks=[*callbacks, *extra],
+        callbacks=[*callbacks, *extra, KeepSignals()],
         logger=loggers,
+        plugins=[ranks.environment()],
         default_root_dir=folder,
         overfit_batches=0.0,  # would put a sampler of Lightning's in the place of ours
         use_distributed_sampler=False,  # our sampler knows the ranks, and neither drops nor repeats a window

@@ -12,6 +12,19 @@ from torch.utils.data import Sampler
 from phmbench.errors import DataError
 
 
+def require_windows(windows: int, ranks: int) -> None:
+    """A window for each process: with none it would wait for the others forever, or they for it.
+
+    Raises:
+        DataError: there are fewer windows than processes.
+    """
+    if windows < ranks:
+        raise DataError(
+            f"trainer: {ranks} processes for a set of {windows} windows; expected one for each at least; choose fewer "
+            "devices with trainer.devices=…, or a split with larger sets"
+        )
+
+
 class Batches(Sampler[NDArray[np.int64]]):
     """Positions of whole batches, for one of several ranks.
 
@@ -33,8 +46,7 @@ class Batches(Sampler[NDArray[np.int64]]):
     """
 
     def __init__(self, windows: int, size: int, *, rank: int, ranks: int, seed: int | None) -> None:
-        if windows < ranks:
-            raise DataError(f"trainer: {ranks} processes for a set of {windows} windows; choose fewer devices")
+        require_windows(windows, ranks)
         self.windows, self.size, self.rank, self.ranks, self.seed, self.epoch = windows, size, rank, ranks, seed, 0
 
     def set_epoch(self, epoch: int) -> None:

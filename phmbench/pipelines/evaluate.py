@@ -32,6 +32,7 @@ def run(*, cfg: Config, record: Record, windows: Literal["test", "all"]) -> dict
     """
     from phmbench.pipelines.outcome import describe, prepared
     from phmbench.training import ranks
+    from phmbench.training.launch import launch
 
     if cfg["profile"]:
         raise ConfigError(
@@ -39,14 +40,13 @@ def run(*, cfg: Config, record: Record, windows: Literal["test", "all"]) -> dict
             "leave it out, or choose pipeline=fit_test"
         )
     cfg, checkpoint = with_parts(cfg)
-    data = prepared(cfg, record, adopt=checkpoint["VibrationData"], test_all=windows == "all")
-    count = ranks.wanted(cfg["trainer"])
-    if ranks.joined():
-        ranks.require_joined(cfg["trainer"], count)
-    if count == 1 or ranks.joined():
+    processes = ranks.processes(cfg["trainer"])
+    state, every = checkpoint["VibrationData"], windows == "all"
+    data = prepared(cfg, record, processes=processes, adopt=state, test_all=every)
+    if processes == 1 or ranks.joined():
         fitted = tested(cfg, record, data, checkpoint)
     else:
-        fitted = ranks.launch(_rank, record, count, windows)
+        fitted = launch(_rank, processes, str(record.path), windows)
     return describe(cfg, data, fitted)
 
 

@@ -25,14 +25,13 @@ def run(*, cfg: Config, record: Record) -> dict[str, Any]:
     from phmbench.pipelines.outcome import describe, prepared
     from phmbench.training import ranks
     from phmbench.training.fit import fit_and_test
+    from phmbench.training.launch import launch
 
-    count = ranks.wanted(cfg["trainer"])
-    data = prepared(cfg, record)
-    if ranks.joined():
-        ranks.require_joined(cfg["trainer"], count)
-    alone = count == 1 or ranks.joined()
-    fitted = fit_and_test(cfg, record, data) if alone else ranks.launch(_rank, record, count)
-    return describe(cfg, data, fitted)
+    processes = ranks.processes(cfg["trainer"])
+    data = prepared(cfg, record, processes=processes)
+    here = processes == 1 or ranks.joined()
+    fitted = fit_and_test(cfg, record, data) if here else launch(_rank, processes, str(record.path))
+    return describe(cfg, data, fitted, processes)
 
 
 def _rank(path: str) -> Fitted:

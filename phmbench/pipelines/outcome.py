@@ -19,17 +19,27 @@ if TYPE_CHECKING:
 
 
 def prepared(
-    cfg: Config, record: Record, *, adopt: Mapping[str, Any] | None = None, test_all: bool = False
+    cfg: Config,
+    record: Record,
+    *,
+    processes: int = 1,
+    adopt: Mapping[str, Any] | None = None,
+    test_all: bool = False,
 ) -> VibrationData:
     """Store, split and audit; split.csv written and the sets shown, by the first process.
 
     Args:
         cfg: the checked configuration.
         record: gets split.csv.
+        processes: among which each set is dealt out.
         adopt: what a checkpoint says of the data it was trained on; its classes and statistics are taken.
         test_all: every window is tested; the split is not asked.
+
+    Raises:
+        DataError: a set has fewer windows than there are processes, or the data are not what is asked for.
     """
     from phmbench.data.audit import split_table
+    from phmbench.data.batches import require_windows
     from phmbench.record import lines
     from phmbench.training import ranks
 
@@ -44,10 +54,12 @@ def prepared(
         data.adopt(adopt)
     elif cfg["init"] is not None:
         inherit(cfg, data)
+    for rows in (data.assignment.train, data.assignment.val, data.assignment.test):
+        require_windows(len(rows) or processes, processes)  # a set without windows is not read
     data.seconds = time.perf_counter() - started
     if first:
         record.write_split(split_table(data.assignment, table=data.table, windows=data.windows, window=data.window))
-        _show(cfg, record, data)
+        _show(cfg, record, data, processes)
     return data
 
 
@@ -67,7 +79,7 @@ def inherit(cfg: Config, data: VibrationData) -> None:
         data.inherit(state["trained_on"])
 
 
-def _show(cfg: Config, record: Record, data: VibrationData) -> None:
+def _show(cfg: Config, record: Record, data: VibrationData, processes: int) -> None:
     """The whole summary before the first fit of a process, a line before the others."""
     from phmbench.record import lines, screen
 
@@ -79,7 +91,9 @@ def _show(cfg: Config, record: Record, data: VibrationData) -> None:
         top = record.path
         while top.name.startswith(("seed-", "target-")):
             top = top.parent
-        screen.summary(titled(cfg), split=split, data=data_of(cfg, data), path=top)
+        screen.summary(
+            titled(cfg), split=split, data=data_of(cfg, data), path=top, batch=batch_of(cfg, data, processes)
+        )
 
 
 _shown: list[bool] = []
@@ -143,7 +157,21 @@ def data_of(cfg: Config, data: VibrationData) -> dict[str, Any]:
     }
 
 
-def describe(cfg: Config, data: VibrationData, fitted: Fitted) -> dict[str, Any]:
+def batch_of(cfg: Config, data: VibrationData, processes: int) -> dict[str, int] | None:
+    """How many windows a step of training sees, and how that comes about; None where nothing is trained."""
+    if not len(data.assignment.train):
+        return None
+    size = min(int(cfg["data"]["batch_size"]), len(data.assignment.train) // processes)
+    accumulated = int(cfg["trainer"].get("accumulate_grad_batches") or 1)
+    return {
+        "size": size,
+        "processes": processes,
+        "accumulated": accumulated,
+        "effective": size * processes * accumulated,
+    }
+
+
+def describe(cfg: Config, data: VibrationData, fitted: Fitted, processes: int = 1) -> dict[str, Any]:
     """The result of one fit as metrics.json holds it."""
     from phmbench.record import result
 
@@ -157,6 +185,7 @@ def describe(cfg: Config, data: VibrationData, fitted: Fitted) -> dict[str, Any]
         model={"name": cfg["model"]["_target_"].rsplit(".", 1)[-1], "parameters": fitted.parameters},
         seconds={**fitted.seconds, "set_up": fitted.seconds.get("set_up", 0.0) + data.seconds},
         confusion=fitted.confusion,
+        batch=batch_of(cfg, data, processes),
         choices=cfg.get("choices"),
     )
 

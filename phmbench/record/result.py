@@ -31,6 +31,7 @@ def build(
     model: Mapping[str, Any],
     seconds: Mapping[str, float],
     confusion: Mapping[str, Any] | None = None,
+    batch: Mapping[str, int] | None = None,
     choices: Mapping[str, str | None] | None = None,
     folder: Path | None = None,
 ) -> Result:
@@ -44,6 +45,8 @@ def build(
         model: name, parameters (count).
         seconds: set_up, fit, test.
         confusion: classes (K names) and counts (K, K), rows are the true classes, of the test set.
+        batch: size (windows of a process), processes, accumulated (batches of a step), effective (windows of a step);
+            None where nothing was trained.
         choices: group to option: the sentence.
         folder: whose git commit is meant; default: the current folder.
     """
@@ -67,6 +70,7 @@ def build(
             "split": {**split, "weak": weak},
             "data": data,
             "model": model,
+            "batch": batch,
             "seconds": {"set_up": 0.0, "fit": 0.0, "test": 0.0, **seconds},
             "warnings": [],
             "versions": environment.versions(),
@@ -125,6 +129,7 @@ def aggregate_folds(results: Mapping[str, Mapping[str, Any]]) -> Result:
         {**each[0], "seed": each[0]["seed"] if not repeats else None, "metrics": mean(every), "std": std(every),
          "std_over": "folds", "std_seeds": std([r["metrics"] for r in repeats]) if repeats else {}, "repeats": repeats,
          "folds": folds, "confusion": _sum_confusion(each), "split": split, "data": data,
+         "batch": each[0].get("batch") if all(r.get("batch") == each[0].get("batch") for r in each) else None,
          "seconds": _sum_seconds(each), "warnings": _warnings(each)}
     )  # fmt: skip
 

@@ -42,6 +42,7 @@ def summary(
     split: Mapping[str, Any],
     data: Mapping[str, Any],
     path: str | Path,
+    batch: Mapping[str, int] | None = None,
     file: IO[str] | None = None,
 ) -> None:
     """Show what was chosen, once the data are split.
@@ -51,9 +52,11 @@ def summary(
         split: as in metrics.json; counts per class in `train.classes` and so on.
         data: as in metrics.json.
         path: of the record.
+        batch: as in metrics.json.
         file: where to write; default: standard output.
     """
     shown = [_sentence(choices), _labelled("rigs", Text(", ".join(data["rigs"]))), _place(path), "", _separates(split)]
+    shown += [_labelled("batch", Text(words.batch(batch)))] if batch else []
     _show([*shown, *_marks(split, notes=True), "", _sets_table(split, classes=data["classes"]), ""], file)
 
 

@@ -99,6 +99,14 @@ def audit(split: Mapping[str, Any]) -> str:
     return " · ".join(f"{key} {count(shared.get(key))}{weak if key == 'units' else ''}" for key in keys)
 
 
+def batch(counts: Mapping[str, int]) -> str:
+    """`64 windows a step`, `512 windows a step: 64 × 2 processes × 4 accumulated batches`."""
+    named = (("processes", "processes"), ("accumulated", "accumulated batches"))
+    factors = [f"{counts[key]} {word}" for key, word in named if counts[key] > 1]
+    told = f": {' × '.join([str(counts['size']), *factors])}" if factors else ""
+    return f"{count(counts['effective'])} windows a step{told}"
+
+
 def duration(seconds: float | None) -> str:
     """`0.4 s`, `2 min 05 s`, `3 h 20 min`."""
     if seconds is None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
+import signal
+import threading
 import time
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -40,14 +44,38 @@ class LossLog(Callback):
 
 
 class SeedEpoch(Callback):
-    """Seeds torch anew at each epoch from seed, epoch and rank, so that a resumed run draws what it would have
-    drawn."""
+    """Seeds torch, NumPy and Python anew at each epoch from seed, epoch and rank: ranks draw different numbers, and a
+    resumed run draws what it would have drawn."""
 
     def __init__(self, *, seed: int) -> None:
         self.seed = seed
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        torch.manual_seed((self.seed * 100_003 + trainer.current_epoch) * 1_009 + trainer.global_rank)
+        seed = (self.seed * 100_003 + trainer.current_epoch) * 1_009 + trainer.global_rank
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002  # what a user's own class may draw from
+        random.seed(seed)
+
+
+class KeepSignals(Callback):
+    """Puts back the answer to SIGTERM that Lightning replaces when it starts: its own sends a message to all ranks from
+    within the signal's handler, and waits forever where one of them is gone."""
+
+    def __init__(self) -> None:
+        self.before = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._put_back()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._put_back()
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._put_back()
+
+    def _put_back(self) -> None:
+        if threading.current_thread() is threading.main_thread() and self.before is not None:
+            signal.signal(signal.SIGTERM, self.before)
 
 
 class KeepParts(Callback):

@@ -1,38 +1,59 @@
-"""Several processes: started by torch's elastic launcher on the one resolved configuration, or joined where they exist.
-
-Lightning's own launcher re-runs `sys.argv` for each rank, which under a multirun starts the whole grid again. Here
-the process that the user started composes, checks and prepares the store; its ranks are given the record and replay
-the one job in it.
-"""
+"""Which process of how many this is, and what the processes of a run tell each other."""
 
 from __future__ import annotations
 
 import os
-import signal
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from phmbench import interrupt
-from phmbench.errors import ConfigError, PhmbenchError
+from phmbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from phmbench.record import Record
-    from phmbench.training.fit import Fitted
+    from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 
 
 def joined() -> bool:
     """Whether torchrun or srun has started this process as one of several."""
-    slurm = int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ
+    return _elastic() or _slurm()
+
+
+def _elastic() -> bool:
+    """By torch's elastic launcher; it may itself have been started by srun."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def _slurm() -> bool:
+    """By srun: a script of sbatch has the other variables too, and is one process."""
+    several = int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ
     interactive = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
-    return "TORCHELASTIC_RUN_ID" in os.environ or (slurm and not interactive)
+    return several and "SLURM_STEP_ID" in os.environ and not interactive
 
 
 def rank() -> int:
     """This process among those of the run; 0 where there is one."""
-    if not joined():
-        return 0
-    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")))
+    if _elastic():
+        return int(os.environ.get("RANK", "0"))
+    return int(os.environ["SLURM_PROCID"]) if _slurm() else 0
+
+
+def environment() -> ClusterEnvironment:
+    """How Lightning is to find the other processes: as we do, whatever else a cluster's variables may say.
+
+    Raises:
+        ConfigError: Lightning does not accept what srun was told.
+    """
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    if _elastic():
+        return TorchElasticEnvironment()
+    if not _slurm():
+        return LightningEnvironment()
+    try:
+        return SLURMEnvironment(auto_requeue=False)  # it would ignore SIGTERM, and repeat the command, not the run
+    except RuntimeError as error:
+        raise ConfigError(f"trainer (srun): {error}") from error
 
 
 def wanted(trainer: Mapping[str, Any]) -> int:
@@ -49,6 +70,11 @@ def wanted(trainer: Mapping[str, Any]) -> int:
     if (accelerator in ("gpu", "cuda") or strategy.startswith("fsdp")) and not gpus:
         what = "fsdp" if strategy.startswith("fsdp") else f"accelerator {accelerator}"
         raise ConfigError(f"trainer: {what} needs a GPU, and there is none; choose trainer=cpu or trainer=ddp_cpu")
+    if trainer.get("sync_batchnorm") and not on_gpu:
+        raise ConfigError(
+            "trainer.sync_batchnorm: torch synchronises batch statistics on GPUs alone; got a CPU; expected GPUs; "
+            "leave it out, and choose larger batches or a model without batch normalisation"
+        )
     if int(trainer.get("num_nodes") or 1) > 1 and not joined():
         raise ConfigError(
             f"trainer.num_nodes: {trainer['num_nodes']} machines, and this process was started alone; start it on each "
@@ -61,64 +87,38 @@ def wanted(trainer: Mapping[str, Any]) -> int:
     return len(devices) if isinstance(devices, list) else int(devices)
 
 
-def require_joined(trainer: Mapping[str, Any], count: int) -> None:
-    """Processes that torchrun or srun has started must be as many as the trainer knows of.
+def processes(trainer: Mapping[str, Any]) -> int:
+    """Of the whole run, on all machines.
 
     Raises:
-        ConfigError: they are not; each would run everything, into one folder.
+        ConfigError: the trainer's settings ask for what there is not; or torchrun or srun has started another number
+            of processes, each of which would run everything, into one folder.
     """
-    world = int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1")))
-    expected = count * int(trainer.get("num_nodes") or 1)
-    if world != expected:
-        raise ConfigError(
-            f"trainer: {world} processes were started, and the trainer's settings are for {expected}; choose a trainer "
-            "for several (ddp, ddp_cpu, multinode), and set trainer.devices (processes a machine) and trainer.num_nodes"
-        )
+    expected = wanted(trainer) * int(trainer.get("num_nodes") or 1)
+    if joined():
+        world = int(os.environ["WORLD_SIZE" if _elastic() else "SLURM_NTASKS"])
+        if world != expected:
+            raise ConfigError(
+                f"trainer: {world} processes were started, and the trainer's settings are for {expected}; choose a "
+                "trainer for several (ddp, ddp_cpu, multinode), and set trainer.devices (processes a machine) and "
+                "trainer.num_nodes"
+            )
+    return expected
 
 
-def launch(call: Callable[..., Fitted], record: Record, count: int, *arguments: str) -> Fitted:
-    """Run `call(path of the record, *arguments)` in `count` processes of this machine; what the first of them returns.
+LOST = ("gloo/", "Connection closed by peer", "Connection reset by peer")
+"""What gloo says when a process at the other end is gone; NCCL and the stores have classes for it."""
 
-    Raises:
-        PhmbenchError: a process failed; the message has its rank and the last line of its traceback.
-        Stopped: Ctrl-C, or another signal that asks to end.
-    """
-    from torch.distributed.elastic.multiprocessing.api import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    threads = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // count))  # ranks share the cores
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    launcher = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=count,
-        run_id=uuid.uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        rdzv_configs={"timeout": 60},
-        local_addr="localhost",
-        max_restarts=0,
-        monitor_interval=0.2,
-        start_method="spawn",
-    )
-    try:
-        returned: dict[int, Fitted] = elastic_launch(launcher, call)(str(record.path), *arguments)
-    except SignalException as error:
-        raise interrupt.Stopped(error.sigval) from None
-    except ChildFailedError as error:
-        number, failure = error.get_first_failure()
-        message = failure.message["message"] if isinstance(failure.message, dict) else str(failure.message)
-        raise PhmbenchError(f"rank {number} failed: {message.strip().splitlines()[-1]}") from error
-    finally:
-        for which, handler in handlers.items():  # the launcher leaves its own behind
-            signal.signal(which, handler)
-        if threads is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = threads
-    return returned[0]
+def lost(error: BaseException | None) -> bool:
+    """Whether an error says no more than that another process is gone."""
+    from torch.distributed import DistBackendError, DistNetworkError
+
+    while error is not None:
+        if isinstance(error, DistBackendError | DistNetworkError) or any(words in str(error) for words in LOST):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class Board:

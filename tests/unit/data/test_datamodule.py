@@ -268,7 +268,9 @@ def test_each_epoch_and_seed_has_its_own_order():
 
 
 def test_fewer_windows_than_processes():
-    with pytest.raises(DataError, match="trainer: 4 processes for a set of 3 windows; choose fewer devices"):
+    with pytest.raises(
+        DataError, match="trainer: 4 processes for a set of 3 windows; expected one for each at least; choose"
+    ):
         Batches(3, 8, rank=0, ranks=4, seed=None)
 
 

@@ -19,7 +19,7 @@ CHOICES = {
 
 def summary(outcome, path="outputs/run"):
     file = io.StringIO()
-    screen.summary(CHOICES, split=outcome["split"], data=outcome["data"], path=path, file=file)
+    screen.summary(CHOICES, split=outcome["split"], data=outcome["data"], path=path, batch=outcome["batch"], file=file)
     return file.getvalue()
 
 
@@ -46,6 +46,21 @@ def test_summary_says_the_sentence_the_sets_and_what_is_separate(fit):
     ):
         assert re.search(line, text, re.MULTILINE), f"{line} not in\n{text}"
     assert "weak" not in text
+
+
+@pytest.mark.parametrize(
+    ("processes", "accumulated", "line"),
+    [
+        (1, 1, r"^batch +64 windows a step$"),
+        (2, 1, r"^batch +128 windows a step: 64 × 2 processes$"),
+        (1, 4, r"^batch +256 windows a step: 64 × 4 accumulated batches$"),
+        (8, 4, r"^batch +2 048 windows a step: 64 × 8 processes × 4 accumulated batches$"),
+    ],
+)
+def test_summary_says_how_many_windows_a_step_sees(fit, processes, accumulated, line):
+    counts = {"size": 64, "processes": processes, "accumulated": accumulated}
+    assert re.search(line, summary(fit(batch={**counts, "effective": 64 * processes * accumulated})), re.MULTILINE)
+    assert "batch" not in summary(fit())  # nothing is trained
 
 
 def test_counts_of_recordings_and_units_per_class_are_shown_where_known(fit):

@@ -1,0 +1,34 @@
+"""A callback by which a rank dies, for tests/runs/test_ranks.py."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+
+class Dies(Callback):
+    """The second process of a run ends at a given moment.
+
+    Args:
+        where: name of the hook, such as on_train_batch_start.
+        how: "raise", "exit" (at once, with code 3), "kill" (SIGKILL) or "sleep" (for an hour, all ranks).
+    """
+
+    def __init__(self, *, where: str, how: str) -> None:
+        self.how = how
+        setattr(self, where, self._die)
+
+    def _die(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
+        if self.how == "sleep":
+            time.sleep(3600)
+        if trainer.global_rank != 1:
+            return
+        if self.how == "raise":
+            raise ZeroDivisionError("what a user's own class could raise")
+        if self.how == "exit":
+            os._exit(3)
+        os.kill(os.getpid(), signal.SIGKILL)
