@@ -30,17 +30,18 @@ def execute(
     from phmbench import build
     from phmbench.pipelines import axes
     from phmbench.record import Record, atomic, screen
-    from phmbench.training import ranks, start
+    from phmbench.training import joined, ranks, start
 
     start.import_lightning(lean=start.alone(config["trainer"]) and not ranks.joined())
     gc.enable()  # the command line has it off: its imports make nothing to collect
     pipeline = build.function(config["pipeline"])
-    if ranks.joined() and ranks.rank():
-        record = Record.attach(Path(ranks.board().share()))
-        return record.result() if record.state == "done" else axes.run(config, record, pipeline)
+    if ranks.joined() and ranks.board() and ranks.rank():
+        with joined.failures():
+            record = Record.attach(Path(ranks.board().share()))
+            return record.result() if record.state == "done" else axes.run(config, record, pipeline)
     begin = Record.resume if resume else Record.begin if go_on else Record.open
     record = begin(folder, config)
-    with record, atomic.faults_named(record.path):
+    with record, joined.failures(record), atomic.faults_named(record.path):
         if ranks.joined():
             ranks.board().share(str(record.path))
         if record.state == "done":

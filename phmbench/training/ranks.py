@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +143,24 @@ class Board:
         self.store = PrefixStore("phmbench", store)
 
         self.said = 0
+
+    def failed(self, text: str) -> None:
+        """Tell all that this process has failed, and of what; the first to fail is heard."""
+        self.store.compare_set("failed", "", text)
+
+    def failure(self, *, seconds: float) -> str | None:
+        """What another process has failed of, as far as it comes to tell within that time; None: nothing is known."""
+        from torch.distributed import DistError
+
+        end = time.monotonic() + seconds
+        try:
+            while not self.store.check(["failed"]):
+                if time.monotonic() >= end:
+                    return None
+                time.sleep(0.1)
+            return str(self.store.get("failed").decode())
+        except (DistError, RuntimeError):  # the store has gone with the process that kept it
+            return None
 
     def share(self, text: str | None = None) -> str:
         """What the first process says, to all: it calls with a text, the others without, as often and in one order."""

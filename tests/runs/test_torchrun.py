@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from phmbench.record import Record
 from tests.conftest import ROOT, TINY
+from tests.runs.test_ranks import dying
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +29,27 @@ def test_a_trainer_for_one_process_is_refused(tmp_path: Path, cache: Path):
     done = torchrun(str(ROOT / "train.py"), *words, folder=tmp_path, cache=cache)
     assert done.returncode != 0
     assert "2 processes were started, and the trainer's settings are for 1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("raise", "rank 1 failed: ZeroDivisionError: what a user's own class could raise"),
+        ("kill", "rank 0 ended: another process is gone"),
+    ],
+)
+def test_a_rank_that_dies_ends_the_run(how: str, said: str, tmp_path: Path, cache: Path):
+    """The record says failed, with what the rank told before it ended; torchrun names the rank."""
+    words = (*TINY, "task/split=recordings", "trainer=ddp_cpu", "model=spectral_linear", "--trust", "tests")
+    dies = dying("on_train_batch_start", how)
+    run = tmp_path / "run"
+    done = torchrun(str(ROOT / "train.py"), *words, *dies, f"hydra.run.dir={run}", folder=tmp_path, cache=cache)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert re.search(r"Root Cause .*\n.*\n.*\n.*host .*\n  rank      : 1 ", done.stderr)
+    assert Record.attach(run).state == "failed"
+    assert said in json.loads((run / "status.json").read_text())["error"]
+    assert ("in _die" in (run / "log.txt").read_text()) is (how == "raise")
 
 
 def test_a_grid_with_repeats_and_its_resumption(tmp_path: Path, cache: Path):

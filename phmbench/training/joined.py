@@ -1,0 +1,79 @@
+"""Ranks that torchrun or srun has started: what one of them fails of becomes the failure of the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phmbench import interrupt
+from phmbench.errors import PhmbenchError
+from phmbench.training import rank, ranks
+
+if TYPE_CHECKING:
+    from phmbench.record import Record
+
+
+@contextmanager
+def failures(record: Record | None = None) -> Iterator[None]:
+    """Tell the others what ends this process, and say, where it ends since another did, what that one failed of.
+
+    Args:
+        record: of the run, which the first process holds: failed, although the launcher has told this process to end.
+
+    Raises:
+        PhmbenchError: what was raised, with its rank; or that of the process which failed first.
+    """
+    try:
+        yield
+    except (Exception, interrupt.Stopped) as error:
+        if not ranks.joined():
+            raise
+        stopped, lost = interrupt.exit_code(error) is not None, ranks.lost(error)
+        if lost and record is not None:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the launcher has seen the same, and ends this process
+        other = ranks.board().failure(seconds=rank.PATIENCE if lost else 0.0) if stopped or lost else None
+        if stopped and other is None:
+            raise
+        failure = _named(error, lost=lost) if other is None else _heard(other)
+        failure.__cause__ = error
+        if other is None and not lost:
+            _tell(error, failure)
+        if record is not None:
+            record.fail(failure)
+        raise failure from error
+
+
+def _heard(told: str) -> PhmbenchError:
+    """What another rank has told; its traceback is for log.txt."""
+    text, lines = json.loads(told)
+    failure = PhmbenchError(text)
+    failure.add_note(lines)
+    return failure
+
+
+def _named(error: BaseException, *, lost: bool) -> PhmbenchError:
+    """An error with the rank it is of."""
+    number = ranks.rank()
+    if lost:
+        return PhmbenchError(
+            f"rank {number} ended: another process is gone; got {str(error).strip().splitlines()[0]}; expected all to "
+            "run to their end; see what the launcher says of the others, then go on with phmbench resume"
+        )
+    if isinstance(error, PhmbenchError):
+        return type(error)(f"rank {number} failed: {error}")
+    return PhmbenchError(f"rank {number} failed: {type(error).__name__}: {error}; the traceback is in log.txt")
+
+
+def _tell(error: BaseException, failure: PhmbenchError) -> None:
+    """To the other ranks, and to torchrun, which shows the traceback."""
+    with suppress(RuntimeError):  # the store has gone with the process that kept it
+        ranks.board().failed(json.dumps([str(failure), "".join(traceback.format_exception(error))]))
+    file = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if file and isinstance(error, Exception):
+        rank.tell(error, Path(file))
