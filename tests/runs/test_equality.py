@@ -36,7 +36,7 @@ def fitted(path: str) -> tuple[dict[str, Tensor], dict[str, float]]:
     """Gradients of the first step, and metrics of the test."""
     record = Record.attach(Path(path))
     made, gradients = build.trainer, FirstGradients()
-    build.trainer = lambda *a, extra: made(*a, extra=[*extra, gradients])
+    build.trainer = lambda *a, extra, **k: made(*a, extra=[*extra, gradients], **k)
     try:
         result = fit_and_test(record.config, record, build.data(record.config))
     finally:

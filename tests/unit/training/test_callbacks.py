@@ -66,7 +66,7 @@ def test_sigterm_is_answered_by_the_program_and_not_by_lightning(
     heard = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
     made = build.trainer
-    monkeypatch.setattr(build, "trainer", lambda *a, extra: made(*a, extra=[*extra, Terminates()]))
+    monkeypatch.setattr(build, "trainer", lambda *a, extra, **k: made(*a, extra=[*extra, Terminates()], **k))
     try:
         with Record.open(tmp_path / "run", job) as record:
             fitted = fit_and_test(job, record, build.data(job))
