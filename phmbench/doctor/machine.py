@@ -72,7 +72,9 @@ def _container() -> tuple[int, int] | None:
                         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):  # fmt: skip
         most = _number(CGROUP / limit)
         if most:
-            return max(0, most - (_number(CGROUP / used) or 0)), most
+            stat = dict(line.split() for line in _text((CGROUP / limit).with_name("memory.stat")).splitlines())
+            files = int(stat.get("inactive_file", 0))  # pages of files: counted as used, and given back at once
+            return max(0, most - max(0, (_number(CGROUP / used) or 0) - files)), most
     return None
 
 

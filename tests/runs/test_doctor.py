@@ -57,3 +57,30 @@ def test_without_the_packages_that_its_own_commands_need(tmp_path: Path):
         assert done.returncode == 1, done.stderr
         assert "cannot be imported: ImportError: broken" in done.stdout
         assert "can be written" in done.stdout
+
+
+def test_on_a_terminal_there_is_colour(tmp_path: Path):
+    """In a pseudo-terminal: what is right in green, what is wrong in red, and no line wider than it."""
+    import pty
+
+    leader, follower = pty.openpty()
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PHMBENCH_CACHE": str(tmp_path), "COLUMNS": "80", "TERM": "xterm"}
+    env.pop("NO_COLOR", None)
+    process = subprocess.Popen([sys.executable, "-m", "phmbench.doctor", "data=cwru"], stdout=follower, env=env,
+                               cwd=tmp_path)  # fmt: skip
+    os.close(follower)
+    said = b""
+    while True:
+        try:
+            part = os.read(leader, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        said += part
+    os.close(leader)
+    assert process.wait() == 1
+    assert b"\033[32mok" in said
+    assert b"\033[1;31m1 error" in said
+    lines = re.sub(r"\033\[[0-9;]*m", "", said.decode()).splitlines()
+    assert max(map(len, lines)) <= 80

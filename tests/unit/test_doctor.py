@@ -77,6 +77,17 @@ def test_what_a_checkout_says_it_needs():
     assert said.python == ">=3.11"
 
 
+def test_an_installed_package_says_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Without pyproject.toml beside it: from what the installer kept; nothing is pinned there."""
+    checkout = packages.declared()
+    monkeypatch.setattr(packages, "CHECKOUT", tmp_path)
+    installed = packages.declared()
+    assert installed.pins == {}
+    assert installed.python == checkout.python
+    assert {packages.name_of(one) for one in installed.needed} >= {"torch", "hydra-core"}
+    assert packages.name_of(installed.extras["wandb"][0]) == "wandb"
+
+
 @pytest.mark.parametrize(
     ("requirement", "broken", "text", "mend"),
     [
@@ -179,6 +190,8 @@ def test_a_container_that_allows_little_memory(names: tuple[str, str], cgroup: P
     found = only(machine.memory())
     assert found.level == "warning"
     assert "the container allows 1.0 GiB, 512 MiB of it free" in found.text
+    (cgroup / names[0]).with_name("memory.stat").write_text(f"anon 7\ninactive_file {2**28}\n")
+    assert "768 MiB of it free" in only(machine.memory()).text  # cached files are given back
 
 
 def test_a_container_without_a_limit(cgroup: Path):
