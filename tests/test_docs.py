@@ -30,6 +30,7 @@ WITH_COMMANDS = [
     CONTRIBUTING,
     DOCS / "index.md",
     DOCS / "start.md",
+    DOCS / "slow.md",
     DOCS / "several-gpus.md",
     DOCS / "limits.md",
 ]
