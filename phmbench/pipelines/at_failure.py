@@ -29,7 +29,7 @@ def show(config: Config, folder: Path) -> None:
     start.import_lightning(lean=True)
     told, saved = finite.read_failure(folder)
     found = again(config, folder, saved)
-    lines.failure(told, found.visits, found.first, loss=found.loss)
+    lines.failure(told, found.visits, found.first, loss=found.loss, place=finite.place_of(found))
     if found.where == "nowhere":
         raise PhmbenchError(
             "rerun: the step is finite when it is run again here; got a failure of another device or precision; "

@@ -3,6 +3,7 @@ grid."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -85,7 +86,9 @@ class Visited(Protocol):
     def gradient(self) -> Spread | None: ...
 
 
-def failure(told: Mapping[str, Any], visits: Sequence[Visited], first: Visited | None, *, loss: float) -> None:
+def failure(
+    told: Mapping[str, Any], visits: Sequence[Visited], first: Visited | None, *, loss: float, place: str
+) -> None:
     """A step, module by module in the order in which they ended; the first that is not finite is marked.
 
     Args:
@@ -93,28 +96,30 @@ def failure(told: Mapping[str, Any], visits: Sequence[Visited], first: Visited |
         visits: the modules.
         first: one of them, or None.
         loss: of the step, run again.
+        place: in words, where the first value that is not finite was.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    recordings = len({window["recording"] for window in told["windows"]})
+    windows = told["windows"]
     out = console()
-    out.print(f"epoch {told['epoch']}, step {told['step']}: {len(told['windows'])} windows of {recordings} recordings; "
-              f"loss {loss:.4g}", markup=False, highlight=False)  # fmt: skip
+    out.print(f"epoch {told['epoch']}, step {told['step']}: {len(windows)} windows of "
+              f"{len({window['recording'] for window in windows})} recordings; loss {loss:.4g}; {place}",
+              markup=False, highlight=False)  # fmt: skip
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("module", overflow="fold")
-    for name in ("output min", "max", "not finite", "gradient min", "max", "not finite"):
+    table.add_column("module")
+    table.add_column("type")
+    for name in ("output", "not finite", "gradient", "not finite"):
         table.add_column(name, justify="right")
     for visit in visits:
-        name = f"→ {visit.name}" if visit is first else f"  {visit.name}"
-        style = "bold red" if visit is first else None
-        table.add_row(f"{name} ({visit.kind})", *_spread(visit.output), *_spread(visit.gradient), style=style)
+        mark, style = ("→", "bold red") if visit is first else (" ", None)
+        table.add_row(f"{mark} {visit.name}", visit.kind, *_spread(visit.output), *_spread(visit.gradient), style=style)
     out.print(table)
-    if first is not None:
-        out.print(f"→ the first that is not finite: {first.name} ({first.kind})", markup=False, highlight=False)
 
 
-def _spread(values: Spread | None) -> tuple[str, str, str]:
+def _spread(values: Spread | None) -> tuple[str, str]:
+    """Range of the finite values, and the share of the others."""
     if values is None:
-        return "–", "–", "–"
-    return f"{values.low:.3g}", f"{values.high:.3g}", f"{values.bad:.1%}" if values.bad else "0"
+        return "–", "–"
+    between = f"{values.low:.3g} … {values.high:.3g}" if math.isfinite(values.low) else "–"
+    return between, f"{values.bad:.1%}" if values.bad else "0"

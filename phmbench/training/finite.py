@@ -113,12 +113,13 @@ class Finite(Callback):
         good = last_good(self.folder.parent / "checkpoints") or "none yet"
         again = f"; see it with: phmbench rerun {self.folder.parent} --at-failure" if found else ""
         return (
-            f"trainer: the {what} is not finite; got {float(self.loss):.3g} as loss at {at}{rank}, {_place(found)}; "
+            f"trainer: the {what} is not finite; got {float(self.loss):.3g} as loss at {at}{rank}, {place_of(found)}; "
             f"expected numbers; {_advice(found)}; last good checkpoint: {good}{again}"
         )
 
 
-def _place(found: Trace | None) -> str:
+def place_of(found: Trace | None) -> str:
+    """In words, where the first value that is not finite was."""
     if found is None:
         return "in a module that is not known, the parameters being spread over ranks"
     first = f"{found.first.name} ({found.first.kind})" if found.first else ""
@@ -134,7 +135,7 @@ def _place(found: Trace | None) -> str:
 
 def _advice(found: Trace | None) -> str:
     if found is not None and found.where == "batch":
-        return "look at the recordings in failure.json, and choose what becomes of such samples"
+        return "look at the recordings that failure.json names, and set data.nan=drop"
     return (
         "guard logarithms, roots and divisions there, lower task.optimizer.lr, set trainer.gradient_clip_val, or take "
         "trainer.precision=32-true"

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
+from torch.amp import GradScaler
 
 from phmbench import build
 from phmbench.algorithms.erm import ERM
@@ -161,7 +164,7 @@ def test_a_window_of_infinities(job: Config, tmp_path: Path, stores: str):
     signals[data.offset_of[recording] : data.offset_of[recording] + data.length_of[recording]] = math.inf
     object.__setattr__(data.store, "signals", signals)
     trainer = build.trainer(job, tmp_path, extra=[finite.Finite(folder=tmp_path / "failure")])
-    with pytest.raises(PhmbenchError, match=r"first in the signal of the batch; .*look at the recordings in failure"):
+    with pytest.raises(PhmbenchError, match=r"first in the signal of the batch; .*look at the recordings that failure"):
         trainer.fit(task(Small()), data)
     told, _ = finite.read_failure(tmp_path)
     names = {window["recording"] for window in told["windows"]}
@@ -261,7 +264,7 @@ def test_weights_that_are_not_finite_are_said_to_be():
     one.network.parts[0].second.weight.data[0, 0] = math.inf
     found = trace(one.train(), batch_of(torch.ones(4, 1, 1024)))
     assert found.first.name == "model.second"
-    assert finite._place(found) == "first in the output of model.second (Linear), whose weights are not finite"
+    assert finite.place_of(found) == "first in the output of model.second (Linear), whose weights are not finite"
 
 
 # -- seen again ------------------------------------------------------------------------------------------------------
@@ -287,3 +290,57 @@ def test_a_failure_that_is_none_when_it_is_run_again(job: Config, tmp_path: Path
         at_failure.show(job, tmp_path)
     told = json.loads((tmp_path / "failure" / "failure.json").read_text())
     assert told["module"] == "head.linear"
+
+
+# -- half precision --------------------------------------------------------------------------------------------------
+
+
+class Steepened(torch.autograd.Function):
+    """The value as it is, and a multiple of its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
+        return value * 1
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient * ctx.factor, None
+
+
+class Steep(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, value: Tensor) -> Tensor:
+        return Steepened.apply(value, self.factor)
+
+
+def scaled(job: Config, one: Classification, folder: Path, steps: int) -> tuple[Any, MixedPrecision]:
+    precision = MixedPrecision("16-mixed", "cpu", GradScaler("cpu"))
+    extra = [finite.Finite(folder=folder / "failure")]
+    trainer = Trainer(accelerator="cpu", devices=1, plugins=[precision], max_steps=steps, logger=False, callbacks=extra,
+                      enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+                      limit_val_batches=0, gradient_clip_val=1e-3)  # fmt: skip
+    data = build.data(job)
+    torch.manual_seed(0)
+    trainer.fit(one, data)
+    return trainer, precision
+
+
+def test_a_scaler_may_skip_steps(job: Config, tmp_path: Path):
+    """Gradients a million times as large overflow at a scale of 65536: it is halved, and the fit goes on."""
+    trainer, precision = scaled(job, task(Small(Steep(1e6))), tmp_path, 10)
+    assert trainer.global_step == 10
+    assert 1 < precision.scaler.get_scale() < 65536
+    assert not (tmp_path / "failure").exists()
+
+
+def test_a_scaler_that_can_go_no_lower(job: Config, tmp_path: Path):
+    """Halved 17 times, the scale is below one: it is not the scale."""
+    with pytest.raises(
+        PhmbenchError, match=r"the gradient is not finite; .* in the gradient that model\.step \(Steep\)"
+    ):
+        scaled(job, task(Small(Steep(math.inf))), tmp_path, 40)
+    assert finite.read_failure(tmp_path)[0]["step"] == 18
