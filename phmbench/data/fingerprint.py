@@ -25,8 +25,8 @@ PROFILE_SIZE = (FRAMES - 2) * (len(BAND_EDGES) - 1)
 TENTHS = np.array(sorted(2**a * 3**b * 5**c for a in range(8) for b in range(5) for c in range(4)))  # of a second
 TENTHS = TENTHS[(TENTHS >= 20) & (TENTHS <= 200)]
 SAME = 0.95  # correlation of profiles from which two recordings are copies; see tests for what real recordings reach
-BRUTE_PAIRS = 4 * 10**8  # pairs that are compared one by one (about a second per core); above, only likely ones
-TABLES, BITS = 24, 12  # of the search for likely pairs; see _likely
+BRUTE_PAIRS = 10**8  # pairs that are compared one by one (about a second on a core); above, only likely ones
+TABLES, MISSED = 24, 0.001  # of the search for likely pairs, and the share of copies that it may miss; see _likely
 
 
 def content_hash(signal: NDArray[np.floating[Any]]) -> str:
@@ -66,15 +66,17 @@ def profile(signal: NDArray[np.floating[Any]], rate_hz: float) -> NDArray[np.flo
         signal: samples; the first 20 s at most are used.
         rate_hz: sampling rate in Hz; above 12 kHz the bands are the same whatever the rate, below they shrink with it.
     """
+    from scipy.fft import rfft  # single precision stays single, at twice the speed; of use when a store is built only
+
     channels = np.atleast_2d(signal)
     number = _looked_at(channels.shape[1], rate_hz)
     samples = channels[:, :number]
     samples = samples - samples.mean(axis=1, keepdims=True, dtype=np.float64)
-    scale = np.sqrt(np.mean(samples**2, axis=1, keepdims=True))
-    samples = samples[(scale > 0)[:, 0]] / scale[scale > 0][:, None]
+    scale = np.sqrt(np.einsum("ct,ct->c", samples, samples) / samples.shape[1])
+    samples = (samples[scale > 0] / scale[scale > 0, None]).astype(np.float32)
     if not samples.size:
         return np.zeros(PROFILE_SIZE, np.float32)
-    spectrum = np.fft.rfft(samples, n=number, axis=1)  # (C, bins), a bin is rate / number wide
+    spectrum = rfft(samples, n=number, axis=1)  # (C, bins), a bin is rate / number wide
     top = min(TOP_SHARE * rate_hz, TOP_HZ) * number / rate_hz
     edges = [round(share * top) for share in BAND_EDGES]
     bands = [_fluctuation(spectrum[:, a : max(b, a + 1)]) for a, b in itertools.pairwise(edges)]
@@ -93,7 +95,7 @@ def copies(
 ) -> NDArray[np.int64]:
     """Find recordings of b that are copies of a recording of a: pairs (row of a, row of b), one for a found row of b.
 
-    A row that is in both is no pair with itself. Up to 4·10^8 pairs every profile is compared with every other; above,
+    A row that is in both is no pair with itself. Up to 10^8 pairs every profile is compared with every other; above,
     only pairs that a search by random hyperplanes proposes, which misses less than 1 of 1000 copies.
 
     Shapes: (M, 2), sorted by the row of b.
@@ -123,15 +125,17 @@ def _looked_at(samples: int, rate_hz: float) -> int:
     return round(int(TENTHS[fitting - 1]) / 10 * rate_hz) if fitting else samples
 
 
-def _fluctuation(band: NDArray[np.complex128]) -> NDArray[np.float64]:
+def _fluctuation(band: NDArray[np.complex64]) -> NDArray[np.float64]:
     """Take the bins of a band, (C, bins), to the second difference of its log energy over time, (FRAMES − 2,).
 
     Bands get equal weight, and large values are bent by tanh, so that one knock or one switching of a drive at the same
     relative time does not make two recordings alike.
     """
+    from scipy.fft import ifft
+
     points = FRAMES * max(1, -(-band.shape[1] // FRAMES))
-    envelope = np.abs(np.fft.ifft(band, n=points, axis=1)) ** 2  # (C, points): the band moved to 0 Hz and decimated
-    energy = envelope.reshape(len(band), FRAMES, -1).mean(axis=2)  # (C, FRAMES)
+    moved = ifft(band, n=points, axis=1).reshape(len(band), FRAMES, -1)  # the band moved to 0 Hz and decimated
+    energy = np.einsum("cfp,cfp->cf", moved, moved.conj()).real.astype(np.float64) / moved.shape[2]  # (C, FRAMES)
     floor = 1e-6 * energy.mean(axis=1, keepdims=True) + np.finfo(np.float64).tiny  # silence is no −inf
     change = np.diff(np.log(energy + floor), n=2, axis=1).mean(axis=0)
     spread = np.sqrt(np.mean(change**2))
@@ -159,7 +163,7 @@ def _alike(
     if not len(rows_a) or not len(rows_b):
         return np.empty((0, 2), np.int64)
     if len(rows_a) * len(rows_b) > BRUTE_PAIRS:
-        a, b = _likely(vectors, rows_a, rows_b)
+        a, b = _likely(vectors, rows_a, rows_b, threshold)
         value = np.concatenate([np.empty(0, np.float32), *_products(vectors, a, b)])
     else:
         a, b, value = _best(vectors, rows_a, rows_b, threshold)
@@ -188,24 +192,27 @@ def _best(
 
 
 def _likely(
-    vectors: NDArray[np.float32], rows_a: NDArray[np.int64], rows_b: NDArray[np.int64]
+    vectors: NDArray[np.float32], rows_a: NDArray[np.int64], rows_b: NDArray[np.int64], threshold: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Propose pairs that lie on the same side of all random hyperplanes of at least one table.
 
     Charikar (2002), Similarity estimation techniques from rounding algorithms, STOC, doi:10.1145/509907.509965: two
-    vectors at angle θ agree in a bit with probability 1 − θ/π. Copies at 0.95 (18.2°) agree in all 12 bits of a
-    table with probability 0.28 and in one of 24 tables with 0.9996; unrelated ones in a table with 1/4096.
+    vectors at angle θ agree in a bit with probability 1 − θ/π. A table has as many bits as copies at the threshold
+    agree in with a probability of 0.25, so that one of 24 tables finds them with 0.999: 13 at 0.95, 20 at 0.98, where
+    unrelated ones meet in a table with 1/8192 and 1/1048576.
     """
-    planes = np.random.default_rng(0).standard_normal((vectors.shape[1], TABLES * BITS)).astype(np.float32)
-    weights = 1 << np.arange(BITS)
+    agree = 1 - np.arccos(min(threshold, 0.999)) / np.pi
+    bits = int(np.log(1 - MISSED ** (1 / TABLES)) / np.log(agree))
+    planes = np.random.default_rng(0).standard_normal((vectors.shape[1], TABLES * bits)).astype(np.float32)
+    weights = 1 << np.arange(bits)
     nonzero_a, nonzero_b = (rows[np.any(vectors[rows] != 0, axis=1)] for rows in (rows_a, rows_b))
     found: NDArray[np.int64] = np.empty(0, np.int64)
     for table in range(TABLES):
-        part = planes[:, table * BITS : (table + 1) * BITS]
+        part = planes[:, table * bits : (table + 1) * bits]
         bucket = ((vectors @ part) > 0) @ weights  # (R,)
         pairs = _in_same_bucket(bucket, nonzero_a, nonzero_b)
         value = np.concatenate([np.empty(0, np.float32), *_products(vectors, pairs[0], pairs[1])])
-        near = value > SAME / 2  # keeps the list short; the caller applies the threshold
+        near = value > threshold / 2  # keeps the list short; the caller applies the threshold
         found = np.union1d(found, pairs[0][near] * len(vectors) + pairs[1][near])
     return found // len(vectors), found % len(vectors)
 

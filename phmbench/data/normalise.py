@@ -120,5 +120,4 @@ def add_noise(batch: NDArray[np.float32], snr_db: float, seed: int, rows: NDArra
 
 def _inverse(spread: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give 1 / spread, and 0 where a signal is constant but for rounding: zeros, not amplified rounding or NaN."""
-    constant = spread <= CONSTANT * np.abs(mean)
-    return np.where(constant, np.float32(0), np.float32(1) / np.where(constant, np.float32(1), spread))
+    return np.reciprocal(np.where(spread <= CONSTANT * np.abs(mean), np.float32("inf"), spread))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 import numpy as np
 import pytest
@@ -144,12 +143,12 @@ def test_the_search_among_many_finds_what_comparing_all_finds(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_recordings_are_searched_within_seconds():
-    vectors = planted(100_000, 1000, 0.97)
-    begin = time.perf_counter()
-    pairs = copies(np.arange(100_000), vectors, np.arange(50_000), np.arange(50_000, 100_000))
-    assert len(pairs) >= 998  # 0.9996 of each copy is the probability at 0.95
-    assert time.perf_counter() - begin < 90  # measured on two shared cores: 12 s
+@pytest.mark.parametrize("threshold", [0.95, 0.98])
+def test_a_thousand_copies_are_found_among_a_hundred_thousand_recordings(threshold):
+    """At the threshold itself, where 0.999 of each copy is the least probability; the search is far from all pairs."""
+    vectors = planted(100_000, 1000, threshold + 0.002)
+    pairs = copies(np.arange(100_000), vectors, np.arange(50_000), np.arange(50_000, 100_000), threshold=threshold)
+    assert len(pairs) >= 995
 
 
 @pytest.mark.realdata

@@ -1,0 +1,1 @@
+"""What phmbench costs, each beside a reference that is measured in the same run: see docs/performance.md."""
