@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint types docs results bench clean
+.PHONY: help install demo test test-all torture lint types docs results bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 12
@@ -27,6 +27,12 @@ test: $(STAMP) ## fast tests, on all cores
 
 test-all: $(STAMP) ## all tests, the slow ones too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+
+torture: $(STAMP) ## kills, faults, mutated files: all of them, counted into docs/reliability.md
+	rm -f .torture
+	export PHMBENCH_TORTURE=full PHMBENCH_TORTURE_COUNTS=$(CURDIR)/.torture OMP_NUM_THREADS=1; \
+	$(BIN)/python -m pytest -q tests/unit/test_hostile_targets.py && $(BIN)/python -m pytest -q -n auto -m torture
+	$(BIN)/python docs/make_reliability.py .torture
 
 lint: $(STAMP) ## ruff
 	$(BIN)/ruff check .

@@ -471,7 +471,10 @@ def _recorded(args: argparse.Namespace) -> config.Config:
     job = config.load(args.dir / "config.yaml")
     trusted = [*args.trust, *trust.of_environment(), *(p.package for p in config.places() if p.package)]
     os.environ[trust.VARIABLE] = ",".join(dict.fromkeys(trusted))
-    require(job, trusted=trusted)
+    try:
+        require(job, trusted=trusted)
+    except ConfigError as error:
+        raise ConfigError(f"{args.dir / 'config.yaml'}: damaged, or of another version: {error}") from error
     return job
 
 

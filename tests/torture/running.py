@@ -116,7 +116,10 @@ def records(folder: Path) -> Iterator[Path]:
 
 
 def require_same_end(whole: Path, other: Path) -> None:
-    """Every file that tells of the result is the same to the last digit, and nothing half-written is left."""
+    """Every file that tells of the result is the same to the last digit, and nothing half-written is left.
+
+    Curves, which show how it came about and are appended to, may lack a row; none is wrong.
+    """
     assert list(records(other)) == list(records(whole))
     for name in records(whole):
         one, two = result(whole / name), result(other / name)
@@ -124,7 +127,7 @@ def require_same_end(whole: Path, other: Path) -> None:
         if (whole / name / "predictions.h5").exists():
             assert predictions(other / name) == predictions(whole / name), name
             assert (other / name / "split.csv").read_bytes() == (whole / name / "split.csv").read_bytes()
-            assert curves(other / name) == curves(whole / name), name
+            assert set(curves(other / name)) <= set(curves(whole / name)), name  # a row may be lost with the process
     left = [path for path in other.rglob("*") if path.name.endswith((".part", ".tmp", ".damaged"))]
     assert left == []
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import TINY
 from tests.torture.counting import FULL, size
 from tests.torture.running import (
     AT_EVENT,
@@ -28,7 +29,7 @@ FAST = (*WORDS, "model=spectral_linear", "trainer.max_epochs=2")
 KINDS = {
     "one fit": WORDS,
     "repeats=2": (*FAST, "repeats=2"),
-    "folds=all": (*FAST, "task=cddg", "folds=all"),
+    "folds=all": (*TINY, *FAST[len(WORDS) :], "task=cddg", "folds=all"),
     "a grid": (*FAST, "-m", "seed=0,1"),
     "ddp_cpu": (*FAST, "trainer=ddp_cpu"),
     "loader workers": (*FAST, "data.num_workers=2"),

@@ -13,6 +13,8 @@ from textwrap import dedent
 
 import pytest
 
+from tests.torture.counting import count
+
 CHECKOUT = Path(__file__).parents[2]
 
 TARGETS = {
@@ -216,16 +218,19 @@ def test_every_hostile_target_is_refused_and_none_runs(hostile):
     assert len(said) == len(TARGETS)
     for (target, reason), findings in zip(TARGETS.items(), said, strict=True):
         assert any(f.startswith("model._target_: ") and reason in f for f in findings), (target, reason, findings)
+    count("hostile configurations", "targets", len(TARGETS), len(TARGETS))
 
 
 def test_a_target_that_is_no_text_is_refused(hostile):
     for target, findings in zip(NOT_TEXT, run(hostile, [{"model": {"_target_": t}} for t in NOT_TEXT]), strict=True):
         assert any("_target_ is not text" in f for f in findings), (target, findings)
+    count("hostile configurations", "targets that are no text", len(NOT_TEXT), len(NOT_TEXT))
 
 
 def test_a_hostile_target_is_found_wherever_it_hides(hostile):
     for (place, _), findings in zip(POSITIONS.items(), run(hostile, list(POSITIONS.values())), strict=True):
         assert any("add --trust hostilepkg" in f for f in findings), (place, findings)
+    count("hostile configurations", "places where a target hides", len(POSITIONS), len(POSITIONS))
 
 
 def test_what_hydra_itself_has_used_is_left_alone(hostile):
