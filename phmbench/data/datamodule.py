@@ -167,7 +167,10 @@ class VibrationData(LightningDataModule):
     def _labelled(self, table: pd.DataFrame) -> pd.DataFrame:
         if self.label not in table.columns:
             known = ", ".join(sorted(str(c) for c in table.columns))
-            raise DataError(f"data.label: no column {self.label!r} in the recording table; expected one of {known}")
+            raise DataError(
+                f"data.label: no column {self.label!r} in the recording table; expected one of {known}; set "
+                "data.label to it"
+            )
         values = table[self.label]
         labels = [None if missing else _text(value) for value, missing in zip(values, values.isna(), strict=True)]
         unlabelled = sum(label is None for label in labels)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from phmbench.data.sources.selection import select
 from phmbench.errors import ConfigError, DataError
 
+LEAST, MOST = {"fs": 1e-3, "n_samples": 1}, 1e15  # of a rate in Hz, and of a number of samples
 NEEDED = ("recording", "fs", "n_samples", "channels")  # columns without which nothing can be stored
 
 
@@ -85,13 +86,13 @@ def _checked(name: str, table: pd.DataFrame) -> pd.DataFrame:
             f"data.sources.{name}: the table lacks columns; got {', '.join(map(str, table.columns))}; "
             f"expected also {', '.join(missing)}; mend the source's table()"
         )
-    for column, what in (("fs", "a sampling rate in Hz"), ("n_samples", "a number of samples")):
+    for column, what in (("fs", "a sampling rate of 0.001 Hz or more"), ("n_samples", "one sample or more")):
         value = pd.to_numeric(table[column], errors="coerce").to_numpy(float)
-        bad = np.flatnonzero(~(np.isfinite(value) & (value > 0)))
+        bad = np.flatnonzero(~((value >= LEAST[column]) & (value < MOST)))
         if bad.size:
             which = _first_three(table["recording"].iloc[bad])
             raise DataError(
-                f"data.sources.{name}: {column} is missing or not above 0 in {bad.size} recordings: {which}; "
+                f"data.sources.{name}: {column} is missing or out of range in {bad.size} recordings: {which}; "
                 f"got {table[column].iloc[bad[0]]!r}; expected {what}; leave them out with data.where or mend the table"
             )
     return table
@@ -187,6 +188,13 @@ def _rates(table: pd.DataFrame, sample_rate: float | None) -> tuple[float, list[
     # To a thousandth of a hertz. The filter has 20 taps for each unit of the larger number: hence the bound.
     out = Fraction(sample_rate).limit_denominator(1000)
     ratio = {rate: (out / Fraction(rate).limit_denominator(1000)).limit_denominator(10_000) for rate in set(rates)}
+    for rate, found in ratio.items():
+        if found.numerator > 10_000 or abs(float(found) * rate / sample_rate - 1) > 1e-3:
+            raise DataError(
+                f"data.sample_rate: {sample_rate:g} Hz cannot be made of {rate:g} Hz; got a ratio of "
+                f"{sample_rate / rate:.3g}; expected at most 10,000 samples for one, or one for 10,000; choose a rate "
+                "nearer to the recordings'"
+            )
     return float(sample_rate), [ratio[rate] for rate in rates]
 
 

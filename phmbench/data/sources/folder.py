@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MADE = ("dataset", "channels", "n_samples")
 """Columns that are made here and must not stand in the table."""
 
+MOST_COLUMNS = 1000
 TEXT = ("file", "recording", "unit", "condition", "label", "fault_type", "fault_location", "native_label", "rig",
         "run_id", "key")  # fmt: skip
 NUMBERS = ("fs", "speed_rpm", "speed_nominal_rpm", "load", "time_s", "rul_s", "fault_severity_level", *facts.ORDERS)
@@ -131,6 +132,11 @@ class Folder:
         return pd.DataFrame({"file": [n.as_posix() for n in names], "label": [n.parts[0] for n in names]})
 
     def _refuse_missing_and_twice(self, listed: pd.DataFrame) -> None:
+        if len(unnamed := listed.index[listed["file"].isna()]):
+            raise DataError(
+                f"{self.name}: {len(unnamed)} of {len(listed)} rows name no file; got an empty cell in row "
+                f"{unnamed[0] + 1}; expected the path of a recording in each; add it, or remove the row"
+            )
         if missing := [f for f in listed["file"] if not (self.root / str(f)).is_file()]:
             raise DataError(
                 f"{self.name}: {len(missing)} of {len(listed)} files are missing in {self.root}; got "
@@ -151,6 +157,11 @@ class Folder:
 
     def _rates(self, listed: pd.DataFrame, in_files: Sequence[float | None]) -> list[float]:
         given = listed["fs"] if "fs" in listed else [np.nan] * len(listed)
+        if wrong := [(f, rate) for f, rate in zip(listed["file"], given, strict=True) if rate <= 0]:
+            raise DataError(
+                f"{self.name}: {len(wrong)} sampling rates are no rates; got {wrong[0][1]:g} for {wrong[0][0]}; "
+                "expected Hz, above 0; correct the column `fs`, or leave the cell empty"
+            )
         told = zip(given, in_files, strict=True)
         rates = [next((r for r in (*both, self.fs) if r is not None and r > 0), None) for both in told]
         if unknown := [f for f, rate in zip(listed["file"], rates, strict=True) if rate is None]:
@@ -193,6 +204,14 @@ def read_table(path: Path, *, required: Sequence[str]) -> pd.DataFrame:
             f"{path}: lacks the column {', '.join(absent)}; got {', '.join(table.columns)}; expected one row per "
             "recording; add it"
         )
+    if len(table.columns) > MOST_COLUMNS:
+        raise DataError(
+            f"{path}: no table of recordings; got {len(table.columns)} columns; expected a recording per row, at most "
+            f"{MOST_COLUMNS} columns; name the table, not a recording"
+        )
+    for column in table.select_dtypes(exclude="number").columns:
+        if bad := [row for row, value in enumerate(table[column]) if isinstance(value, str) and "\0" in value]:
+            raise no_table(path, f"a byte of value 0 in column {column}, row {bad[0] + 1}")
     if table.empty:
         raise DataError(f"{path}: lists no recording; got no rows; expected one row per recording; add them")
     for column in table.columns:
@@ -212,8 +231,7 @@ def _numbers(path: Path, column: pd.Series) -> pd.Series:
     if len(bad):
         raise DataError(
             f"{path}: text in column {column.name}; got {bad.iloc[0]!r} in row {bad.index[0] + 1}; expected numbers "
-            "or empty cells; "
-            "correct it"
+            "with a decimal point, or empty cells; correct it"
         )
     return numbers.astype(float)
 

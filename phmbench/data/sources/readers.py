@@ -138,7 +138,7 @@ def _npy(path: Path, key: str | None) -> Contents:
             f"{path}: an npy file has no variables; got key {key!r}; expected no key; leave it out or use another "
             "format"
         )
-    x = np.load(path, mmap_mode="r", allow_pickle=False)
+    x = np.load(path, mmap_mode="r", allow_pickle=False)  # refuses objects: a pickle could run anything
     if (size := path.stat().st_size) != x.offset + x.nbytes:
         raise ValueError(f"{size - x.offset} bytes of samples, where its header says {x.nbytes}")
     return _array(x.shape, lambda: x, None)

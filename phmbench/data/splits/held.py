@@ -60,7 +60,7 @@ def hold(
     if strangers:
         raise DataError(
             f"target: {column} has no such value among the recordings with a label; got {', '.join(strangers)}; "
-            f"expected one of {listed(values_there)}"
+            f"expected one of {listed(values_there)}; set task.split.target to it"
         )
     if values_there <= set(target):
         raise SplitError(

@@ -237,9 +237,23 @@ def test_no_sources_and_no_recordings_are_refused(tmp_path):
         make(tmp_path, {})
 
 
-@pytest.mark.parametrize(("column", "value"), [("fs", np.nan), ("fs", 0.0), ("n_samples", 0), ("n_samples", None)])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("fs", np.nan),
+        ("fs", 0.0),
+        ("fs", -5.0),
+        ("fs", np.inf),
+        ("fs", 1e-9),
+        ("fs", 1e300),
+        ("n_samples", 0),
+        ("n_samples", None),
+    ],
+)
 def test_a_table_without_rate_or_samples_is_refused(tmp_path, column, value):
-    with pytest.raises(DataError, match=rf"data\.sources\.m: {column} is missing or not above 0 in 1 recordings: m/1;"):
+    with pytest.raises(
+        DataError, match=rf"data\.sources\.m: {column} is missing or out of range in 1 recordings: m/1;"
+    ):
         make(tmp_path, Memory([{}, {column: value}]))
 
 
@@ -314,6 +328,13 @@ def test_rates_that_differ_say_what_to_set(tmp_path):
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
 def test_a_rate_that_is_none_is_refused(tmp_path, rate):
     with pytest.raises(ConfigError, match=r"data\.sample_rate: not a rate; got \S+; expected more than 0 Hz; set data"):
+        make(tmp_path, sample_rate=rate)
+
+
+@pytest.mark.parametrize("rate", [1.0, 1e12])
+def test_a_rate_that_is_too_far_from_what_was_recorded(tmp_path, rate):
+    """12 kHz by 12000 for one, and 1e8 for one: the filter would have a billion taps."""
+    with pytest.raises(DataError, match=r"data\.sample_rate: \S+ Hz cannot be made of 12000 Hz; got a ratio of"):
         make(tmp_path, sample_rate=rate)
 
 

@@ -201,3 +201,43 @@ def test_paths_with_spaces_and_letters_of_other_scripts(tmp_path):
     row = source.table().iloc[0]
     assert row["recording"] == "folder/inner ‘race’/a b ñ.npy"
     np.testing.assert_array_equal(source.signal(row, ["0"]), [X[:, 0]])
+
+
+# -- tables of recordings --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("file,fs,label\na.npy,0,x\n", "1 sampling rates are no rates; got 0 for a.npy; expected Hz, above 0; correct"),
+        ("file,fs,label\na.npy,-5,x\n", "1 sampling rates are no rates; got -5 for a.npy"),
+        ("file,fs,label\n,5,x\n", "1 of 1 rows name no file; got an empty cell in row 1; expected the path"),
+        (
+            "file;fs;label\na.npy;5,5;x\n",
+            "text in column fs; got '5,5' in row 1; expected numbers with a decimal point",
+        ),
+        ("file,fs,label\na.npy,5,x\nb.npy,5,in\0ner\n", "got a byte of value 0 in column label, row 2; expected a"),
+        ("file,fs,label\na.npy,5,x,9\n", "got rows with more cells than the header has names; expected a table, one"),
+        ("file,fs,label\n", "lists no recording; got no rows; expected one row per recording; add them"),
+        (
+            ",".join(f"c{i}" for i in range(2000)) + ",file\n",
+            "no table of recordings; got 2001 columns; expected a r",
+        ),
+    ],
+)
+def test_tables_of_recordings_that_are_wrong(tmp_path, table, message):
+    np.save(tmp_path / "a.npy", X[:, 0])
+    (tmp_path / "list.csv").write_text(table)
+    with pytest.raises(DataError, match=message) as caught:
+        Folder(root=tmp_path, table="list.csv").table()
+    assert str(caught.value).count("; ") >= 3
+
+
+def test_columns_of_mixed_types_are_text(tmp_path):
+    np.save(tmp_path / "a.npy", X[:, 0])
+    (tmp_path / "list.csv").write_text(
+        "file,fs,label,lot\na.npy,5,1,7\na.npy,5,x,b\n".replace("a.npy,5,x", "./a.npy,5,x")
+    )
+    table = Folder(root=tmp_path, table="list.csv").table()
+    assert list(table["fault_type"]) == ["1", "x"]
+    assert list(table["lot"]) == ["7", "b"]

@@ -147,7 +147,7 @@ def test_a_rate_that_nobody_tells(files):
         ("file,fs\n", r"recordings\.csv: lists no recording; got no rows"),
         (
             "file,fs\nb.csv,fast\n",
-            r"recordings\.csv: text in column fs; got 'fast' in row 1; expected numbers or empty",
+            r"recordings\.csv: text in column fs; got 'fast' in row 1; expected numbers with",
         ),
         ("file,fs,dataset\nb.csv,1,x\n", r"columns that phmbench makes itself; got dataset; expected other names"),
         ("", r"recordings\.csv: cannot be read as csv"),
