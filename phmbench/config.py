@@ -244,6 +244,22 @@ def save(config: Config, path: Path) -> None:
     path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
+MOST_VALUES = 100_000
+"""More than any configuration has; a few lines of YAML can say a billion, which to look at would take for ever."""
+
+
+def _larger_than(most: int, config: Any) -> bool:
+    count, rest = 0, [config]
+    while rest and count <= most:
+        value = rest.pop()
+        count += 1
+        if isinstance(value, dict):
+            rest += value.values()
+        elif isinstance(value, list):
+            rest += value
+    return count > most
+
+
 def load(path: Path) -> Config:
     """Read a configuration written by `save`; only plain YAML, nothing is executed.
 
@@ -254,8 +270,13 @@ def load(path: Path) -> Config:
 
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read as a configuration; {error}") from error
+    if _larger_than(MOST_VALUES, config):
+        raise ConfigError(
+            f"{path}: not a configuration; got more than {MOST_VALUES} values, by aliases of aliases; expected the "
+            "config.yaml of a run directory; copy it again"
+        )
     if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
         raise ConfigError(f"{path}: not a configuration; expected the config.yaml of a run directory")
     return config

@@ -1,7 +1,8 @@
 """The file of a store: one contiguous block of samples that can be memory-mapped, and beside it what describes it.
 
 HDF5, `/signals` (total,) float32 contiguous; `/table/NNN` the columns; `/fingerprints` (R, P); `/crc` (R,) CRC-32 of
-each recording's samples; attributes `format`, `key`, `channels`, `checksum` (SHA-256 of everything but the samples).
+each recording's samples; attributes `format`, `key`, `channels`. Behind it stands a seal: where the samples are, and
+the SHA-256 of everything but them. It is looked at first, since HDF5 (2.0) can turn for ever on a file that is damaged.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import errno
 import hashlib
 import json
 import os
+import struct
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import h5py
 import numpy as np
@@ -22,7 +24,9 @@ from numpy.typing import NDArray
 
 from phmbench.errors import DataError
 
-FORMAT = 1
+FORMAT = 2
+SEAL = struct.Struct("<8sQQ32s")  # mark, position and number of samples, SHA-256 of the rest
+MARK = b"phmst%03d" % FORMAT
 ZEROS = 2**20  # bytes written at once where the system cannot reserve space
 HEADER_BYTES, ROW_BYTES = 2**17, 4096  # more than what describes a store takes: profile, and a row of the table
 SPOT_BYTES = 2**25  # samples checked at each open, spread over the store: about 10 ms
@@ -81,7 +85,10 @@ def describe(
             data.attrs.update(attributes)
         file["fingerprints"], file["crc"] = fingerprints, crc
         file.attrs.update({"format": FORMAT, "key": key, "channels": json.dumps(channels)})
-        file.attrs["checksum"] = _checksum(file)
+        position, total = file["signals"].id.get_offset(), file["signals"].shape[0]
+    with open(path, "r+b") as sealed:
+        end = sealed.seek(0, os.SEEK_END)
+        sealed.write(SEAL.pack(MARK, position, total, _around(sealed, position, total, end)))
 
 
 def read(path: Path) -> Content:
@@ -93,15 +100,11 @@ def read(path: Path) -> Content:
     """
     if not path.exists():
         raise FileNotFoundError(path)
+    position, total = _unsealed(path)
     try:
         with h5py.File(path, "r", locking=False) as file:
-            if file.attrs.get("format") != FORMAT:
-                raise DamagedError(f"format {file.attrs.get('format')}, not {FORMAT}")
-            if _checksum(file) != file.attrs.get("checksum"):
-                raise DamagedError("its description fails the checksum")
             group = file["table"]
             columns = dict(_decode(group[name]) for name in sorted(group))
-            position, total = file["signals"].id.get_offset(), file["signals"].shape[0]
             fingerprints, crc = file["fingerprints"][:], file["crc"][:]
             key, channels = str(file.attrs["key"]), tuple(json.loads(file.attrs["channels"]))
     except (
@@ -114,8 +117,6 @@ def read(path: Path) -> Content:
     ) as error:
         # what h5py makes of garbage
         raise DamagedError(f"it cannot be read: {error}") from error
-    if path.stat().st_size < position + 4 * total:
-        raise DamagedError("it is cut short")
     signals = attach(path, position, total)
     return Content(key, pd.DataFrame(columns), signals, fingerprints, channels, crc, position)
 
@@ -135,7 +136,7 @@ def check_samples(path: Path, content: Content) -> None:
         DamagedError: samples of a recording fail their CRC.
     """
     seen, now = path.with_suffix(".seen"), _stamp(path)
-    known = seen.read_text() if seen.exists() else ""
+    known = seen.read_text(errors="replace") if seen.is_file() else ""
     rows = _spread(content) if known == now else range(len(content.crc))
     bad = [row for row in rows if not intact(content, row)]
     if bad:
@@ -190,14 +191,30 @@ def _reserve(path: Path, start: int, end: int) -> None:
                 file.write(bytes(min(ZEROS, end - at)))
 
 
-def _checksum(file: h5py.File) -> str:
-    digest = hashlib.sha256(f"{file.attrs['format']}|{file.attrs['key']}|{file.attrs['channels']}".encode())
-    digest.update(str(file["signals"].shape).encode())
-    for name in [*(f"table/{name}" for name in sorted(file["table"])), "fingerprints", "crc"]:
-        data = file[name]
-        digest.update(json.dumps([name, sorted((k, str(v)) for k, v in data.attrs.items())]).encode())
-        digest.update(np.ascontiguousarray(data[()]).tobytes())
-    return digest.hexdigest()
+def _unsealed(path: Path) -> tuple[int, int]:
+    """Position and number of the samples, when all around them is as it was written."""
+    with open(path, "rb") as file:
+        end = file.seek(0, os.SEEK_END) - SEAL.size
+        if end < 0:
+            raise DamagedError("it is cut short")
+        file.seek(end)
+        mark, position, total, digest = SEAL.unpack(file.read(SEAL.size))
+        if mark != MARK or position + 4 * total > end:
+            raise DamagedError("it is cut short, of another format, or has been changed")
+        if _around(file, position, total, end) != digest:
+            raise DamagedError("its description fails the checksum")
+    return position, total
+
+
+def _around(file: BinaryIO, position: int, total: int, end: int) -> bytes:
+    """SHA-256 of a file up to `end`, but for its samples; leaves the file at the end."""
+    digest = hashlib.sha256(struct.pack("<QQ", position, total))
+    for start, stop in ((0, position), (position + 4 * total, end)):
+        file.seek(start)
+        while start < stop and (piece := file.read(min(ZEROS, stop - start))):
+            digest.update(piece)
+            start += len(piece)
+    return digest.digest()
 
 
 def _encode(name: str, column: pd.Series) -> tuple[NDArray[np.generic], dict[str, str]]:

@@ -41,7 +41,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
     file = Path(path) / CONFIG
     try:
         config = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise RecordError(
             f"{file}: cannot be read; got {error}; expected the configuration of a run; the record is damaged: run it "
             "again in another folder"

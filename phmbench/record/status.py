@@ -59,7 +59,7 @@ def read_metrics(path: str | Path) -> dict[str, Any]:
             f"{file}: not found; got a run without a result; expected a finished run; resume it with: "
             f"phmbench resume {path}"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RecordError(
             f"{file}: cannot be read; got {error}; expected whole JSON; the record is damaged, run it again"
         ) from error
@@ -92,7 +92,7 @@ def _said(path: str | Path) -> dict[str, Any]:
             f"{path}: not a run directory; got no {STATUS}; expected the folder of a run; phmbench writes them under "
             "paths.output"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RecordError(
             f"{file}: cannot be read; got {error}; expected whole JSON; the record is damaged, run it again elsewhere"
         ) from error

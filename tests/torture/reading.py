@@ -17,7 +17,7 @@ import numpy as np
 
 from phmbench.data.sources import readers
 from phmbench.errors import PhmbenchError
-from tests.torture import mutations, whole
+from tests.torture import kept, mutations, whole
 
 ROOM = 2 * 2**30  # bytes of addresses beyond those of a process that has read whole files
 KEPT = 256 * 2**20  # bytes of memory beyond the same
@@ -32,6 +32,7 @@ class Reading(NamedTuple):
     read: Callable[[Path], object]
     text: bool = False
     archive: bool = False
+    names: bool = True  # an error names the file, not a key within it
 
     def mutated(self, files: list[bytes], number: int, what: str) -> bytes:
         if self.archive:
@@ -54,19 +55,28 @@ READINGS = {
     "npy": Reading("x.npy", whole.npy, read_signal),
     "parquet": Reading("x.parquet", whole.parquet, read_signal),
     "wav": Reading("x.wav", whole.wav, read_signal),
+    "folder table": Reading("list.csv", kept.folder_tables, kept.read_folder_table, text=True, names=False),
+    "vibench table": Reading("meta.csv", kept.vibench_tables, kept.read_vibench_table, text=True, names=False),
+    "vibench sheet": Reading("meta.xlsx", kept.vibench_sheets, kept.read_vibench_table, archive=True, names=False),
+    "store": Reading("store.h5", kept.stores, kept.read_store),
+    "store sidecar": Reading("store.seen", kept.sidecars, kept.read_sidecar, text=True),
+    "record config": Reading("config.yaml", kept.configurations, kept.read_configuration, text=True, names=False),
+    "record status": Reading("status.json", kept.statuses, kept.read_said, text=True),
+    "record result": Reading("metrics.json", kept.results, kept.read_result, text=True),
+    "record predictions": Reading("predictions.h5", kept.predictions, kept.read_predictions),
 }
 
 
-def outcome(read: Callable[[Path], object], path: Path) -> str:
+def outcome(reading: Reading, path: Path) -> str:
     """How the reading of a file ends."""
     signal.setitimer(signal.ITIMER_PROF, CPU_S)  # neither has a handler: they end the process, whatever it is in
     signal.setitimer(signal.ITIMER_REAL, WALL_S)
     before = _memory()
     try:
-        read(path)
+        reading.read(path)
         said = "read"
     except PhmbenchError as error:
-        told = path.name in str(error) and str(error).count("; ") >= 3
+        told = (path.name in str(error) and str(error).count("; ") >= 3) or (str(error) and not reading.names)
         said = "refused" if told else f"FAILED without name or advice: {error}"
     except BaseException as error:
         said = f"FAILED with {type(error).__name__}: {error}"
@@ -82,13 +92,13 @@ def main() -> None:
     files = reading.make(folder)
     for content in files:
         path = mutations.save(folder, reading.name, content)
-        assert outcome(reading.read, path) == "read", outcome(reading.read, path)
+        assert outcome(reading, path) == "read", outcome(reading, path)
     addresses = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (addresses + ROOM, resource.RLIM_INFINITY))
     for number in range(first, first + count):
         path = mutations.save(folder, reading.name, reading.mutated(files, number, what))
         print(number, end=" ", flush=True)
-        said = outcome(reading.read, path)
+        said = outcome(reading, path)
         print(" ".join(said.split())[:300], flush=True)
         if said not in ("read", "refused"):
             mutations.save(folder, f"{number}-{path.name}", path.read_bytes())

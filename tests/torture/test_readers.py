@@ -64,4 +64,4 @@ def test_damaged_files(what: str, tmp_path: Path):
     count("mutated files", what, tally)
     assert tally.failed == []
     assert tally.count == (FULL if FULL_RUN else SAMPLE)
-    assert 0 < tally.read < tally.count  # some are harmless, and not all are
+    assert tally.read  # some are harmless

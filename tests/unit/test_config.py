@@ -226,3 +226,17 @@ def test_a_file_that_is_no_configuration(content: bytes | None, message: str, tm
     with pytest.raises(ConfigError, match=message) as caught:
         config.load(file)
     assert str(file) in str(caught.value)
+
+
+def test_a_few_lines_that_say_a_billion_values_are_refused(tmp_path):
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    (tmp_path / "config.yaml").write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match="got more than 100000 values, by aliases of aliases; expected the config"):
+        config.load(tmp_path / "config.yaml")
+    (tmp_path / "config.yaml").write_text("a: &a [*a]")
+    with pytest.raises(ConfigError, match="not a configuration; got more than"):
+        config.load(tmp_path / "config.yaml")
+    (tmp_path / "config.yaml").write_text("[" * 5000)
+    with pytest.raises(ConfigError, match="cannot be read as a configuration"):
+        config.load(tmp_path / "config.yaml")

@@ -213,8 +213,18 @@ def test_there_are_enough():
     assert len(TARGETS) + len(NOT_TEXT) + len(POSITIONS) >= 60
 
 
+def refused(what, jobs, said):
+    """A line for docs/reliability.md: how many were refused."""
+    if file := os.environ.get("PHMBENCH_TORTURE_COUNTS"):
+        survived = sum(bool(findings) for findings in said)
+        line = {"kind": "hostile configurations", "what": what, "count": len(jobs), "survived": survived}
+        with Path(file).open("a", encoding="utf-8") as counts:
+            counts.write(json.dumps(line) + "\n")
+
+
 def test_every_hostile_target_is_refused_and_none_runs(hostile):
     said = run(hostile, [{"model": {"_target_": target}} for target in TARGETS])
+    refused("targets", TARGETS, said)
     assert len(said) == len(TARGETS)
     for (target, reason), findings in zip(TARGETS.items(), said, strict=True):
         assert any(f.startswith("model._target_: ") and reason in f for f in findings), (target, reason, findings)
@@ -222,13 +232,17 @@ def test_every_hostile_target_is_refused_and_none_runs(hostile):
 
 
 def test_a_target_that_is_no_text_is_refused(hostile):
-    for target, findings in zip(NOT_TEXT, run(hostile, [{"model": {"_target_": t}} for t in NOT_TEXT]), strict=True):
+    said = run(hostile, [{"model": {"_target_": target}} for target in NOT_TEXT])
+    refused("targets that are no text", NOT_TEXT, said)
+    for target, findings in zip(NOT_TEXT, said, strict=True):
         assert any("_target_ is not text" in f for f in findings), (target, findings)
     count("hostile configurations", "targets that are no text", len(NOT_TEXT), len(NOT_TEXT))
 
 
 def test_a_hostile_target_is_found_wherever_it_hides(hostile):
-    for (place, _), findings in zip(POSITIONS.items(), run(hostile, list(POSITIONS.values())), strict=True):
+    said = run(hostile, list(POSITIONS.values()))
+    refused("places in a configuration", POSITIONS, said)
+    for (place, _), findings in zip(POSITIONS.items(), said, strict=True):
         assert any("add --trust hostilepkg" in f for f in findings), (place, findings)
     count("hostile configurations", "places where a target hides", len(POSITIONS), len(POSITIONS))
 

@@ -21,13 +21,20 @@ def signals(path: Path) -> dict[str, tuple[int, ...]]:
 
     def collect(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.dtype.kind in NUMBERS and item.shape and item.size > 1:
-            kind = item.attrs.get("MATLAB_class", b"")  # MATLAB keeps text as numbers, and cells in the group #refs#
-            if kind not in (b"char", b"cell") and not name.startswith("#"):
-                found[name] = item.shape
+            if _matlab(item) in (b"char", b"cell") or name.startswith("#"):  # cells are in the group #refs#
+                return
+            found[name] = item.shape
 
     with h5py.File(path, "r") as file:
         file.visititems(collect)
     return found
+
+
+def _matlab(item: h5py.Dataset) -> bytes:
+    """The class that MATLAB keeps beside an array: its text is numbers. Only text of a fixed length is read: that
+    of any length lies in a heap, on which HDF5 (2.0) can turn for ever where it is damaged."""
+    fixed = "MATLAB_class" in item.attrs and item.attrs.get_id("MATLAB_class").dtype.kind == "S"
+    return bytes(item.attrs["MATLAB_class"]) if fixed else b""
 
 
 def in_root(path: Path) -> dict[str, tuple[int, ...]]:

@@ -13,7 +13,7 @@ from phmbench.record.configuration import CONFIG, read_config
 from phmbench.record.status import METRICS, STATUS, read_metrics, read_status
 
 
-@pytest.mark.parametrize("content", [b"a: [1", b"\xff\xfe\x00", b"!!python/name:os.system"])
+@pytest.mark.parametrize("content", [b"a: [1", b"\xff\xfe\x00", b"!!python/name:os.system", b"[" * 5000])
 def test_a_configuration_that_cannot_be_read(content: bytes, tmp_path: Path):
     (tmp_path / CONFIG).write_bytes(content)
     with pytest.raises(RecordError) as caught:
@@ -21,7 +21,7 @@ def test_a_configuration_that_cannot_be_read(content: bytes, tmp_path: Path):
     assert "; expected the configuration of a run; the record is damaged: run it again in another" in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b'{"status": "do', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b'{"status": "do', b"\xff", b"[" * 10**6])
 def test_a_result_that_is_cut_off(content: bytes, tmp_path: Path):
     (tmp_path / METRICS).write_bytes(content)
     with pytest.raises(RecordError, match=r"metrics\.json: cannot be read; got ") as caught:

@@ -134,7 +134,9 @@ def test_no_value_with_every_class_says_what_is_where():
 
 
 def test_a_value_that_does_not_occur_lists_those_that_do():
-    with pytest.raises(DataError, match=r"target: load has no such value .*; got 5; expected one of 0, 1, 2, 3$"):
+    with pytest.raises(
+        DataError, match=r"target: load has no such value .*; got 5; expected one of 0, 1, 2, 3; set task"
+    ):
         hold_out("load", [3, 5])(cwru(), windows_of([3] * 60), WINDOW)
 
 
