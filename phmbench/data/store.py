@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import hashlib
 import json
 import logging
@@ -174,13 +175,19 @@ def _attached(
 def _opened(path: Path) -> Store | None:
     """Open a store, or say why it must be built again."""
     try:
-        content = store_file.read(path)
-        store_file.check_samples(path, content)
-    except FileNotFoundError:
+        return _checked(path, store_file.stamp(path))
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except store_file.DamagedError as error:
         log.warning("store: %s is damaged (%s); it is built again", path, error)
         return None
+
+
+@functools.lru_cache(maxsize=2)  # the jobs of a grid, its seeds and folds read the same file
+def _checked(path: Path, stamp: str) -> Store:
+    """A store whose samples were checked; again when size, time or number of the file have changed."""
+    content = store_file.read(path)
+    store_file.check_samples(path, content)
     return _store(path, content)
 
 

@@ -135,7 +135,7 @@ def check_samples(path: Path, content: Content) -> None:
     Raises:
         DamagedError: samples of a recording fail their CRC.
     """
-    seen, now = path.with_suffix(".seen"), _stamp(path)
+    seen, now = path.with_suffix(".seen"), stamp(path)
     known = seen.read_text(errors="replace") if seen.is_file() else ""
     rows = _spread(content) if known == now else range(len(content.crc))
     bad = [row for row in rows if not intact(content, row)]
@@ -170,7 +170,8 @@ def _spread(content: Content) -> list[int]:
     return [int(row) for row in np.linspace(0, rows - 1, number)]
 
 
-def _stamp(path: Path) -> str:
+def stamp(path: Path) -> str:
+    """What changes when a file is written or replaced: its size, time and number."""
     status = path.stat()
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
 

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phmbench.data import store as store_module
 from phmbench.data.convert import resample
 from phmbench.data.fingerprint import copies
 from phmbench.data.selection import resampled_length
@@ -449,12 +450,21 @@ def test_a_damaged_store_is_noticed_and_built_again(tmp_path, caplog, how):
     expected = make(tmp_path).signals.copy()
     path = make(tmp_path).path  # opened twice: the second time by the short check
     damage(path, how)
+    store_module._checked.cache_clear()  # another process: this one has checked the file of this size and time
     with caplog.at_level(logging.WARNING, "phmbench"):
         store = make(tmp_path)
     assert "is damaged" in caplog.text
     assert "it is built again" in caplog.text
     assert np.array_equal(store.signals, expected)
     store.verify()
+
+
+def test_jobs_of_one_process_open_a_store_once(tmp_path):
+    """The same object, until the file is another one."""
+    first = make(tmp_path)
+    assert make(tmp_path) is make(tmp_path)
+    os.utime(first.path)
+    assert make(tmp_path) is not first
 
 
 def test_a_store_of_another_format_is_built_again(tmp_path, caplog):
