@@ -6,8 +6,6 @@ made again by `python -m tests.torture.reading WHAT NUMBER 1 FOLDER`, where it i
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,10 +14,10 @@ from typing import NamedTuple
 import pytest
 
 from tests.conftest import ROOT
+from tests.torture.counting import FULL, count
 from tests.torture.reading import READINGS
 
-SAMPLE, FULL = 60, 5000  # files of each format
-FULL_RUN = os.environ.get("PHMBENCH_TORTURE") == "full"
+NUMBER = 5000 if FULL else 60  # files of each format
 
 
 class Tally(NamedTuple):
@@ -28,14 +26,6 @@ class Tally(NamedTuple):
     count: int
     read: int
     failed: list[str]
-
-
-def count(kind: str, what: str, tally: Tally) -> None:
-    """A line for docs/reliability.md, where they are counted."""
-    if file := os.environ.get("PHMBENCH_TORTURE_COUNTS"):
-        line = {"kind": kind, "what": what, "count": tally.count, "survived": tally.count - len(tally.failed)}
-        with Path(file).open("a", encoding="utf-8") as counts:
-            counts.write(json.dumps(line) + "\n")
 
 
 def tried(what: str, number: int, folder: Path) -> Tally:
@@ -57,11 +47,11 @@ def tried(what: str, number: int, folder: Path) -> Tally:
 
 @pytest.mark.slow
 @pytest.mark.torture
-@pytest.mark.timeout(0 if FULL_RUN else 300)
+@pytest.mark.timeout(0 if FULL else 300)
 @pytest.mark.parametrize("what", sorted(READINGS))
 def test_damaged_files(what: str, tmp_path: Path):
-    tally = tried(what, FULL if FULL_RUN else SAMPLE, tmp_path)
-    count("mutated files", what, tally)
+    tally = tried(what, NUMBER, tmp_path)
+    count("mutated files", what, tally.count, tally.count - len(tally.failed))
     assert tally.failed == []
-    assert tally.count == (FULL if FULL_RUN else SAMPLE)
+    assert tally.count == (NUMBER)
     assert tally.read  # some are harmless
