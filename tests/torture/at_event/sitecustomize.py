@@ -40,7 +40,7 @@ def watch(event: str, args: tuple) -> None:
         os.close(descriptor)
     if number == KILL_AT:
         if OF_RANKS:
-            os.killpg(0, SIGNAL)
+            os.kill(os.getppid(), SIGNAL)  # the process in front; the other ranks go with it
         os.kill(main, SIGNAL)
 
 
