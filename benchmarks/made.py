@@ -64,11 +64,15 @@ class LastTwo:
 
 
 def data(folder: Path, *, recordings: int, samples: int, window: int, hop: int, batch: int, normalise: str):
-    """A datamodule over made recordings, prepared."""
-    made = VibrationData(
-        sources={"made": Noise(recordings=recordings, samples=samples)}, split=LastTwo(), cache=str(folder), seed=0,
-        where=None, ids=None, channels=None, sample_rate=None, label="fault_type", window=window, hop=hop,
-        normalise=normalise, noise_db=None, batch_size=batch, num_workers=0,
-    )  # fmt: skip
+    """A datamodule over made recordings, prepared; all that is not said here is as conf/data says."""
+    import yaml
+
+    from phmbench.config import conf_dir
+
+    node = yaml.safe_load((conf_dir() / "data" / "_common.yaml").read_text("utf-8"))
+    del node["_target_"]
+    node |= {"window": window, "hop": hop, "batch_size": batch, "normalise": normalise}
+    source = {"made": Noise(recordings=recordings, samples=samples)}
+    made = VibrationData(sources=source, split=LastTwo(), cache=str(folder), seed=0, **node)
     made.assign()
     return made
