@@ -436,7 +436,7 @@ class VibrationData(LightningDataModule):
 
 
 class Loader(DataLoader[Batch]):
-    """A loader that without workers asks for its batches itself: torch's way there takes a quarter of a batch's time."""
+    """Without workers it asks for its batches itself: torch's way there takes a quarter of a batch's time."""
 
     def __iter__(self) -> Any:
         if self.num_workers or self.pin_memory:
