@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,64 @@ def test_a_trainer_for_one_process_is_refused(tmp_path: Path, cache: Path):
     done = torchrun(str(ROOT / "train.py"), *words, folder=tmp_path, cache=cache)
     assert done.returncode != 0
     assert "2 processes were started, and the trainer's settings are for 1" in done.stderr
+
+
+MULTINODE = (
+    *TINY, "task/split=recordings", "model=spectral_linear", "trainer=multinode", "trainer.accelerator=cpu",
+    "trainer.devices=1", "trainer.max_epochs=1", "trainer.deterministic=true",
+)  # fmt: skip
+
+
+def ended(*all_of: subprocess.Popen[str]) -> list[tuple[int, str, str]]:
+    """Exit code, output and errors of each, once all have ended."""
+    outputs = [process.communicate(timeout=200) for process in all_of]
+    return [(process.returncode, *said) for process, said in zip(all_of, outputs, strict=True)]
+
+
+def started(*words: str, folder: Path, cache: Path, **variables: str) -> subprocess.Popen[str]:
+    given = {"PHMBENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **variables}
+    return subprocess.Popen(
+        [sys.executable, *words], cwd=folder, env={**os.environ, **given}, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("localhost", 0))
+        return int(one.getsockname()[1])
+
+
+def test_two_machines_by_torchrun(tmp_path: Path, cache: Path):
+    """Two agents on this one, each with a process; one record, of the first."""
+    agent = ("-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d",
+             f"--rdzv-endpoint=localhost:{free_port()}", "--rdzv-id=test", "--local-addr=localhost")  # fmt: skip
+    words = (str(ROOT / "train.py"), *MULTINODE)
+    done = ended(*(started(*agent, *words, folder=tmp_path, cache=cache / "machines") for _ in range(2)))
+    assert [code for code, _, _ in done] == [0, 0], done
+    (record,) = tmp_path.glob("outputs/*/*/metrics.json")
+    result = json.loads(record.read_text())
+    assert result["batch"] == {"size": 64, "processes": 2, "accumulated": 1, "effective": 128}
+    assert sum(map(sum, result["confusion"]["counts"])) == result["split"]["test"]["windows"]
+    assert sorted("macro F1" in out for _, out, _ in done) == [False, True]
+
+
+def test_two_machines_by_srun(tmp_path: Path, cache: Path):
+    """The variables that srun would set, by hand."""
+    port = str(free_port())
+
+    def task(number: int) -> subprocess.Popen[str]:
+        slurm = {
+            "SLURM_JOB_ID": "77", "SLURM_JOB_NAME": "test", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "2",
+            "SLURM_NTASKS_PER_NODE": "1", "SLURM_NNODES": "2", "SLURM_NODELIST": "localhost", "SLURM_LOCALID": "0",
+            "SLURM_PROCID": str(number), "SLURM_NODEID": str(number), "MASTER_PORT": port,
+        }  # fmt: skip
+        return started(str(ROOT / "train.py"), *MULTINODE, folder=tmp_path, cache=cache / "machines", **slurm)
+
+    done = ended(task(1), task(0))
+    assert [code for code, _, _ in done] == [0, 0], done
+    (record,) = tmp_path.glob("outputs/*/*/metrics.json")
+    assert json.loads(record.read_text())["batch"]["processes"] == 2
 
 
 @pytest.mark.parametrize(
