@@ -425,6 +425,7 @@ class VibrationData(LightningDataModule):
             sampler=batches,
             batch_size=None,  # a sampler of whole batches: one vectorised read each
             collate_fn=_as_it_is,
+            generator=torch.Generator(),  # its own: each new iterator draws once, a resumed run has fewer
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),

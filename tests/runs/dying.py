@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -16,17 +17,23 @@ class Dies(Callback):
     Args:
         where: name of the hook, such as on_train_batch_start.
         how: "raise", "exit" (at once, with code 3), "kill" (SIGKILL) or "sleep" (for an hour, all ranks).
+        epoch: the first in which it happens, from 0.
+        once: a file that is there once it has happened; None: it happens each time.
     """
 
-    def __init__(self, *, where: str, how: str) -> None:
-        self.how = how
+    def __init__(self, *, where: str, how: str, epoch: int = 0, once: str | None = None) -> None:
+        self.how, self.epoch, self.once = how, epoch, None if once is None else Path(once)
         setattr(self, where, self._die)
 
     def _die(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
         if self.how == "sleep":
             time.sleep(3600)
-        if trainer.global_rank != 1:
+        if trainer.global_rank != 1 or trainer.current_epoch < self.epoch:
             return
+        if self.once is not None:
+            if self.once.exists():
+                return
+            self.once.touch()
         if self.how == "raise":
             raise ZeroDivisionError("what a user's own class could raise")
         if self.how == "exit":

@@ -81,6 +81,28 @@ def test_a_rank_that_dies_ends_the_run(
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(("phmbench", "torchelastic"))]
 
 
+def test_a_run_that_lost_a_rank_goes_on_to_the_same_end(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch):
+    """Killed in the second epoch, after a checkpoint; with dropout: each epoch draws what it would have drawn."""
+    monkeypatch.setenv(trust.VARIABLE, "tests")
+    callback, found = "trainer.callbacks.dies", {}
+    for name in ("whole", "cut"):
+        once = tmp_path / f"{name}.once"
+        dies = (*dying("on_train_batch_start", "kill"), f"{callback}.epoch=1", f"{callback}.once={once}")
+        words = (*WORDS, "model=patch_transformer", "trainer.max_epochs=3", f"paths.cache={cache}", *dies)
+        config = composed(*words)
+        if name == "whole":
+            once.touch()  # as if it had happened
+        else:
+            with pytest.raises(PhmbenchError, match="SIGKILL"), Record.open(tmp_path / name, config) as record:
+                fit_test.run(cfg=config, record=record)
+            assert Record.attach(tmp_path / name).state == "failed"
+        begin = Record.open if name == "whole" else Record.resume
+        with begin(tmp_path / name, config) as record:
+            found[name] = fit_test.run(cfg=config, record=record)
+    assert found["cut"]["metrics"] == found["whole"]["metrics"]
+    assert found["cut"]["metrics"]["epochs"] == 3
+
+
 @pytest.mark.parametrize(
     ("number", "to_all"),
     [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGKILL, False)],

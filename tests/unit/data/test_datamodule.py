@@ -267,6 +267,15 @@ def test_each_epoch_and_seed_has_its_own_order():
     assert len(orders) == 6
 
 
+def test_a_loader_leaves_the_random_numbers_of_the_network_alone(tmp_path):
+    """An epoch that is resumed makes one iterator less than one that follows another: dropout must not notice."""
+    data = data_of(Ramps(FOUR), tmp_path, batch_size=3)
+    before = torch.get_rng_state()
+    for loader in (data.train_dataloader(), data.val_dataloader()):
+        assert len(list(loader))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_fewer_windows_than_processes():
     with pytest.raises(
         DataError, match="trainer: 4 processes for a set of 3 windows; expected one for each at least; choose"
