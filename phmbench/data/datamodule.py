@@ -442,7 +442,6 @@ class Loader(DataLoader[Batch]):
     def __iter__(self) -> Any:
         if self.num_workers or self.pin_memory:
             return super().__iter__()
-        torch.empty((), dtype=torch.int64).random_()  # as torch does for its workers: what is drawn later is the same
         return (self.dataset[positions] for positions in self.sampler)
 
 
