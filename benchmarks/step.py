@@ -102,7 +102,7 @@ def _network(model: str) -> Any:
 
     torch.manual_seed(0)
     if model == "resnet":
-        backbone = ResNet1d(channels=1)
+        backbone = ResNet1d(channels=1, window=WINDOW)
         return Network(backbone, Linear(features=backbone.n_features, classes=CLASSES))
     return Network(torch.nn.Flatten(), Linear(features=SAMPLES, classes=CLASSES))
 
