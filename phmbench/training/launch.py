@@ -46,7 +46,7 @@ def launch(call: Callable[..., T], count: int, *arguments: str) -> T:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what it says, `_failure` says
-    with tempfile.TemporaryDirectory(prefix="phmbench-ranks-") as name, _environment(count):
+    with tempfile.TemporaryDirectory(prefix="phmbench-ranks-") as name, inherited(count):
         folder = Path(name)
         (folder / "call").write_bytes(pickle.dumps((call, arguments)))
         config = LaunchConfig(
@@ -76,7 +76,7 @@ def launch(call: Callable[..., T], count: int, *arguments: str) -> T:
 
 
 @contextmanager
-def _environment(count: int) -> Iterator[None]:
+def inherited(count: int) -> Iterator[None]:
     """What ranks inherit: the path of imports, and each its share of the cores where the user has not set another."""
     given = {
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),

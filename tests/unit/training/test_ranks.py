@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from phmbench.errors import ConfigError, DataError
 from phmbench.pipelines import fit_test, outcome
 from phmbench.record import Record
 from phmbench.training import ranks
-from phmbench.training.launch import launch
+from phmbench.training.launch import inherited, launch
 from tests.contract.composing import QUICK, composed
 
 without_gpu = pytest.mark.skipif(torch.cuda.device_count() > 0, reason="this machine has a GPU")
@@ -157,6 +158,20 @@ def test_a_set_with_fewer_windows_than_processes_is_refused_before_the_fit(tmp_p
             DataError, match="trainer: 221 processes for a set of 220 windows; expected one for each at"
         ):
             outcome.prepared(config, record, processes=221)
+
+
+@pytest.mark.parametrize(("given", "threads"), [(None, "half"), ("3", "3")])
+def test_ranks_share_the_cores_unless_the_user_has_shared_them(
+    given: str | None, threads: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    half = str(max(1, len(os.sched_getaffinity(0)) // 2))
+    with inherited(2):
+        assert os.environ["OMP_NUM_THREADS"] == (half if threads == "half" else threads)
+        assert os.environ["PYTHONPATH"].split(os.pathsep) == [path or os.getcwd() for path in sys.path]
+    assert os.environ.get("OMP_NUM_THREADS") == given
 
 
 @pytest.mark.slow
