@@ -286,45 +286,54 @@ def _grid(line: Line, hydra: Hydra) -> int:
     from hydra.core.utils import JobStatus
 
     from phmbench.launcher import ComposeFirstLauncher
+    from phmbench.training import ranks
 
-    jobs: dict[int, config.Config] = {}
-
-    def check_all(composed: Sequence[DictConfig]) -> None:
-        messages = []
-        previous = HydraConfig.instance().cfg
-        for number, job in enumerate(composed):
-            HydraConfig.instance().set_config(job)
-            try:
-                jobs[number] = checked(line, job, _choices(job))
-            except ConfigError as error:
-                messages.append(str(error))
-        HydraConfig.instance().cfg = previous
-        if messages:
-            raise ConfigError(_together(list(dict.fromkeys(messages))))
-
+    jobs: list[config.Config] = []
     failures = []
 
     def run_job(_: DictConfig) -> Any:
         runtime = HydraConfig.get()
         try:
-            return _execute(jobs[int(runtime.job.num)], Path(runtime.runtime.output_dir), go_on=True, pages=False)[
-                "metrics"
-            ]
+            return _execute(jobs[runtime.job.num], Path(runtime.runtime.output_dir), go_on=True, pages=False)["metrics"]
         except PhmbenchError as error:
             print(f"job {runtime.job.num} failed: {error}", file=sys.stderr)
             failures.append(error)
+            if ranks.joined():  # the others would wait for this one, or go on with the next job by themselves
+                raise SystemExit(error.exit_code) from error
             raise
 
     refused = config.forbidden(line.compose(hydra, grid=True))
     if refused:
         raise ConfigError(_together([*line.wrong, *refused]))
-    ComposeFirstLauncher.before = staticmethod(check_all)
+    ComposeFirstLauncher.before = staticmethod(lambda composed: jobs.extend(_all_checked(line, composed)))
     (returns,) = hydra.multirun(config.CONFIG_NAME, run_job, line.overrides)
     for one in returns:
         if one.status == JobStatus.FAILED and not isinstance(one._return_value, PhmbenchError):
             raise one._return_value
     _grid_table(returns)
     return failures[0].exit_code if failures else 0
+
+
+def _all_checked(line: Line, composed: Sequence[DictConfig]) -> list[config.Config]:
+    """The jobs of a grid.
+
+    Raises:
+        ConfigError: what is wrong with any of them, all at once.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    jobs, messages = [], []
+    previous = HydraConfig.instance().cfg
+    for job in composed:
+        HydraConfig.instance().set_config(job)
+        try:
+            jobs.append(checked(line, job, _choices(job)))
+        except ConfigError as error:
+            messages.append(str(error))
+    HydraConfig.instance().cfg = previous
+    if messages:
+        raise ConfigError(_together(list(dict.fromkeys(messages))))
+    return jobs
 
 
 def _grid_table(returns: Sequence[Any]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from phmbench.config import Place
+from phmbench.errors import ConfigError
 from phmbench.signatures import Signature, signature_of
 from phmbench.trust import LIBRARY_PACKAGES
 
@@ -34,7 +35,7 @@ GROUPS = {
 EXAMPLES = """\
 examples
   python train.py                                                    simulated rigs, a small network
-  python train.py data=cwru model=resnet1d                           real recordings, split by physical bearing
+  python train.py data=cwru model=resnet1d                           real ones, split by bearing
   python train.py task=dg data=cwru task.split.column=load task.split.target=[3]
   python train.py task=cddg folds=all data=bearings data.rigs=[cwru,mfpt,hit_sm] repeats=3
   python train.py -m model=wdcnn,resnet1d seed=0,1,2                 a grid
@@ -138,7 +139,10 @@ def list_options(group: str, names: Mapping[str, Sequence[Place]]) -> str:
 
 def _about(file: Path, place: Place) -> dict[str, str]:
     dotted = target(file)
-    signature: Signature | None = signature_of(dotted) if dotted else None
+    try:
+        signature: Signature | None = signature_of(dotted) if dotted else None
+    except ConfigError as error:
+        return {"title": title(file), "paper": "", "parameters": f"cannot be read: {error}", "from": str(place)}
     found = () if signature is None else signature.parameters
     parameters = [p for p in found if p.home.top not in LIBRARY_PACKAGES]  # Lightning's own would fill pages
     return {

@@ -8,6 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 OVERRIDE = re.compile(r"^(?P<prefix>\+\+|\+|~)?(?P<key>[^=@]+)(?P<package>@[^=]*)?(?P<rest>=.*)?$", re.DOTALL)
 
+HYDRA = (
+    "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.searchpath", "hydra.launcher", "hydra.sweeper",
+    "hydra.callbacks", "hydra.job.env_set",
+)  # fmt: skip
+"""Keys of Hydra's that mean something here, or are refused with a reason of their own."""
+
 
 def read_words(words: Sequence[str], known: Mapping[str, Mapping[str, object]]) -> tuple[list[str], list[str]]:
     """The overrides as Hydra is to see them, and what is wrong with them.
@@ -32,6 +38,8 @@ def read_words(words: Sequence[str], known: Mapping[str, Mapping[str, object]]) 
             wrong.append(f"{key}: {{}} is merged and so changes nothing; set each entry to null, as in {key}.NAME=null")
         elif "/" in key and not key.startswith("hydra"):
             wrong.append(f"{key}: no such group; {near(key, known) or 'the groups are ' + ', '.join(known)}")
+        elif key.startswith("hydra.") and not key.startswith(HYDRA):
+            wrong.append(f"{key}: no such key here; {near(key, HYDRA) or 'of Hydra there are ' + ', '.join(HYDRA)}")
         elif key.startswith("hydra") or match["prefix"] == "~":
             good.append(word)
         else:

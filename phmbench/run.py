@@ -40,7 +40,8 @@ def execute(
             record = Record.attach(Path(ranks.board().share()))
             return record.result() if record.state == "done" else axes.run(config, record, pipeline)
     begin = Record.resume if resume else Record.begin if go_on else Record.open
-    record = begin(folder, config)
+    with joined.failures():
+        record = begin(folder, config)
     with record, joined.failures(record), atomic.faults_named(record.path):
         if ranks.joined():
             ranks.board().share(str(record.path))

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from phmbench.check.findings import Finding
 from phmbench.check.monitor import check_monitor
 from phmbench.check.nodes import check_node
-from phmbench.check.root import check_root, fill_root
+from phmbench.check.root import check_init, check_root, fill_root
 from phmbench.check.slots import is_fact, may_be_absent
 from phmbench.check.trainer import check_trainer
 from phmbench.errors import ConfigError
@@ -43,7 +43,7 @@ def check(config: Mapping[str, object], *, trusted: Sequence[str] = (), root: st
         found = check_root(config, root)
         for path, node in nodes(config):
             found += check_node(path, node, config, trusted)
-    found += [*check_monitor(config), *check_trainer(config)]
+    found += [*check_init(config), *check_monitor(config), *check_trainer(config)]
     found = list(dict.fromkeys(found))
     return sorted(found, key=lambda finding: finding.severity != "error")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from phmbench.check.findings import Finding, near
+from phmbench.check.slots import FIT_TEST
 from phmbench.errors import ConfigError
 from phmbench.signatures import NOT_LITERAL, signature_of
 
@@ -18,7 +19,7 @@ def check_monitor(config: Mapping[str, object]) -> list[Finding]:
     monitor = config.get("monitor")
     if not isinstance(monitor, str) or monitor.startswith("test/"):
         return []  # reported where types and test metrics are checked
-    return [*_unknown(config, monitor), *_others(config, monitor)]
+    return [*_unknown(config, monitor), *_others(config, monitor), *_nobody(config, monitor)]
 
 
 def _unknown(config: Mapping[str, object], monitor: str) -> list[Finding]:
@@ -34,6 +35,23 @@ def _unknown(config: Mapping[str, object], monitor: str) -> list[Finding]:
         return []
     what = f"not a validation metric of the task; got '{monitor}'; expected one of {', '.join(names)}"
     return [Finding("monitor", what + near(monitor, names))]
+
+
+def _nobody(config: Mapping[str, object], monitor: str) -> list[Finding]:
+    """Without a callback that keeps the best checkpoint, the last one would be tested as if validation had chosen
+    it."""
+    trainer, pipeline = config.get("trainer"), config.get("pipeline")
+    if not isinstance(trainer, Mapping) or not str(trainer.get("_target_")).startswith("lightning."):
+        return []  # a Trainer of the user's own
+    if not isinstance(pipeline, Mapping) or pipeline.get("_target_") != FIT_TEST:
+        return []
+    callbacks = trainer.get("callbacks")
+    for node in callbacks.values() if isinstance(callbacks, Mapping) else ():
+        named = str(node.get("_target_", "")).rpartition(".")[2] if isinstance(node, Mapping) else ""
+        if named == "ModelCheckpoint" and node.get("monitor") == monitor:
+            return []
+    what = f"nothing keeps the checkpoint that {monitor} chooses; expected a ModelCheckpoint with that monitor"
+    return [Finding("trainer.callbacks", f"{what}; keep trainer.callbacks.checkpoint as the presets have it")]
 
 
 def _others(config: Mapping[str, object], monitor: str) -> list[Finding]:

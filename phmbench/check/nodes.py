@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 
 from phmbench.check.extras import absent_extra
 from phmbench.check.findings import Finding, near, unchecked
-from phmbench.check.slots import MAPPINGS_OF_NODES, NEEDED_SLOTS, SLOTS, is_fact, is_whole, may_be_absent, passed
+from phmbench.check.slots import MAPPINGS_OF_NODES, NEEDED_SLOTS, SLOTS, home, is_fact, is_whole, may_be_absent, passed
 from phmbench.check.values import Scope, accepts, is_node
 from phmbench.check.words import describe, show
 from phmbench.errors import ConfigError
 from phmbench.signatures import NOT_LITERAL, Parameter, Signature, signature_of
-from phmbench.trust import LIBRARY_PACKAGES, check_target
+from phmbench.trust import LIBRARY_PACKAGES, OWN, check_target
 
 CONVERSIONS = ("none", "partial", "object", "all")
 SWITCHES = ("_partial_", "_recursive_")
@@ -34,6 +34,9 @@ def check_node(path: str, node: Node, config: Node, trusted: Sequence[str] = ())
     reason = check_target(node["_target_"], trusted)
     if reason is not None:
         return [Finding(f"{path}._target_" if path else "_target_", reason), *found]
+    elsewhere = _elsewhere(path, str(node["_target_"]))
+    if elsewhere is not None:
+        return [elsewhere, *found]
     try:
         signature = signature_of(str(node["_target_"]))
     except ConfigError as error:
@@ -47,6 +50,19 @@ def check_node(path: str, node: Node, config: Node, trusted: Sequence[str] = ())
     found += _missing(path, node, signature)
     found += _open(path, signature)
     return found + _needs(path, signature, config)
+
+
+def _elsewhere(path: str, target: str) -> Finding | None:
+    """A class of ours or of a library that is of another kind than its place: a callback as the model."""
+    homes = home(path)
+    ours = target.partition(".")[0] in LIBRARY_PACKAGES | {OWN}
+    if not homes or not ours or any(target.startswith((f"{place}.", place)) for place in homes):
+        return None
+    return Finding(
+        f"{path}._target_",
+        f"not of the kind that belongs here; got {target}; expected a class of {' or '.join(homes)}, or of a package "
+        "that you trust; choose an option of the group",
+    )
 
 
 def _is_special(key: object) -> bool:

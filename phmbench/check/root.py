@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from phmbench import syntax
 from phmbench.check.findings import Finding, near
 from phmbench.check.nodes import check_mapping_of_nodes, check_value, hidden_keys, test_metric
-from phmbench.check.slots import MAPPINGS_OF_NODES, NODES
+from phmbench.check.slots import EVALUATE, MAPPINGS_OF_NODES, NODES
 from phmbench.check.values import is_node
 from phmbench.check.words import show
 from phmbench.errors import ConfigError
@@ -27,6 +27,15 @@ def check_root(config: Mapping[str, object], root: str) -> list[Finding]:
     for path, value in _plain_mappings("", config):
         found += hidden_keys(path, list(value))
     return found
+
+
+def check_init(config: Mapping[str, object]) -> list[Finding]:
+    """A pipeline that only tests needs a checkpoint to test."""
+    pipeline = config.get("pipeline")
+    target = pipeline.get("_target_") if isinstance(pipeline, Mapping) else None
+    if target != EVALUATE or config.get("init") is not None:
+        return []
+    return [Finding("init", "pipeline=evaluate tests a checkpoint; got none; set init=…/checkpoints/best.ckpt")]
 
 
 def _check_keys(path: str, config: Mapping[str, object], signature: Signature) -> list[Finding]:

@@ -40,6 +40,32 @@ WHOLE = (*NODES, "task.split", "task.head", *MAPPINGS_OF_NODES)
 """Nodes, and parents of nodes, that are built at once: none of them waits for arguments."""
 
 
+EVALUATE, FIT_TEST = "phmbench.pipelines.evaluate.run", "phmbench.pipelines.fit_test.run"
+"""The pipeline that trains nothing, and the one that tests what validation chose."""
+HOMES = {
+    "data": ("phmbench.data.datamodule",),
+    "data.sources.*": ("phmbench.data.sources",),
+    "task": ("phmbench.tasks",),
+    "task.split": ("phmbench.data.splits",),
+    "task.head": ("phmbench.heads",),
+    "task.algorithm": ("phmbench.algorithms",),
+    "task.optimizer": ("torch.optim",),
+    "task.scheduler": ("torch.optim.lr_scheduler",),
+    "model": ("phmbench.models",),
+    "trainer": ("lightning.pytorch.Trainer", "lightning.pytorch.trainer"),
+    "trainer.callbacks.*": ("lightning.pytorch.callbacks", "phmbench.training"),
+    "logger.*": ("lightning.pytorch.loggers", "swanlab"),
+    "pipeline": ("phmbench.pipelines",),
+}
+"""Where classes of ours and of libraries that fit a place are defined; those of a trusted package may lie anywhere."""
+
+
+def home(path: str) -> tuple[str, ...]:
+    """Where a class must come from to fit that place, unless it is of a trusted package; empty where nothing is
+    said."""
+    return HOMES.get(path) or HOMES.get(f"{path.rpartition('.')[0]}.*", ())
+
+
 def is_whole(path: str) -> bool:
     """Whether the node at that place is built at once, so that `_partial_` has no meaning there."""
     return path in WHOLE or path.rpartition(".")[0] in MAPPINGS_OF_NODES

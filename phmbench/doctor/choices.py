@@ -51,7 +51,7 @@ def data(job: Config) -> list[Finding]:
     rigs = ", ".join(sorted({str(rig) for rig in planned.table["rig"]}))
     found = [Finding("ok", "data", f"{len(planned.rows)} recordings of {rigs}")]
     cache = Path(job["paths"]["cache"]).absolute()
-    if (cache / "stores" / f"{store.store_key(sources, **chosen)}.h5").exists():
+    if (cache / "stores" / f"{store.store_key(sources, **chosen, nan=node['nan'])}.h5").exists():
         found.append(Finding("ok", "data", "its store is prepared"))
     else:
         found.append(_room(cache, 4 * len(planned.channels) * int(planned.length.sum())))

@@ -41,13 +41,23 @@ def again(config: Config, folder: Path, saved: dict[str, object]) -> Trace:
     """The saved step, on one device, with the precision of the run."""
     from typing import Any, cast
 
+    import torch
+
     from phmbench import build
     from phmbench.training import finite
     from phmbench.training.trace import trace
     from phmbench.types import Facts
 
     kept = cast("dict[str, Any]", saved)
-    alone = {"accelerator": "auto", "devices": 1, "num_nodes": 1, "strategy": "auto", "callbacks": None}
+    chosen = str(config["trainer"].get("accelerator") or "auto")
+    there = chosen == "cpu" or torch.cuda.is_available()
+    alone = {
+        "accelerator": chosen if there else "auto",
+        "devices": 1,
+        "num_nodes": 1,
+        "strategy": "auto",
+        "callbacks": None,
+    }
     one = {**config, "trainer": {**config["trainer"], **alone}, "logger": None}
     trainer = build.trainer(one, folder, extra=[])
     task = build.task(config, Facts(**kept["facts"]))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phmbench.config import Config
 from phmbench.errors import ConfigError, DataError
 from phmbench.record import Record
 from phmbench.training import ranks
+
+if TYPE_CHECKING:
+    from phmbench.data.datamodule import VibrationData
 
 Pipeline = Callable[..., dict[str, Any]]
 
@@ -51,9 +54,18 @@ def folds(config: Config) -> dict[str, list[Any]]:
     if len(targets) < 2:
         raise DataError(
             f"folds: all needs at least two values that can be held out; got {list(targets) or 'none'}; "
-            "leave folds out, or choose another task/split"
+            f"leave folds out, or choose another task/split{_reason(data)}"
         )
     return targets
+
+
+def _reason(data: VibrationData) -> str:
+    """Why the split is not possible at all, where it is not."""
+    try:
+        data.assign()
+    except DataError as error:
+        return f"; {error}"
+    return ""
 
 
 def _repeats(config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]:

@@ -39,7 +39,10 @@ def run(*, cfg: Config, record: Record, windows: Literal["test", "all"]) -> dict
             "profile: it is the fit that is looked at; got profile=true with pipeline=evaluate, which trains nothing; "
             "leave it out, or choose pipeline=fit_test"
         )
+    asked = cfg["model"]["_target_"]
     cfg, checkpoint = with_parts(cfg)
+    if cfg["model"]["_target_"] != asked:
+        record.warn(f"model: {_name(cfg)} is tested, which the checkpoint holds, and not {asked.rpartition('.')[2]}")
     processes = ranks.processes(cfg["trainer"])
     state, every = checkpoint["VibrationData"], windows == "all"
     data = prepared(cfg, record, processes=processes, adopt=state, test_all=every)
@@ -67,7 +70,13 @@ def with_parts(cfg: Config) -> tuple[Config, dict[str, Any]]:
         raise ConfigError(f"init: {cfg['init']} says nothing of its model and data; expected a checkpoint of phmbench")
     cfg = {**cfg, "model": parts["model"], "task": {**cfg["task"], "head": parts["head"]}}
     require(cfg)
+    if cfg.get("choices"):
+        cfg["choices"] = {**cfg["choices"], "model": f"{_name(cfg)} (of the checkpoint)"}
     return cfg, checkpoint
+
+
+def _name(cfg: Config) -> str:
+    return str(cfg["model"]["_target_"]).rpartition(".")[2]
 
 
 def tested(cfg: Config, record: Record, data: VibrationData, checkpoint: dict[str, Any]) -> Fitted:

@@ -85,9 +85,10 @@ def _show(cfg: Config, record: Record, data: VibrationData, processes: int) -> N
 
     split = with_weakness(split_of(data))
     if _shown:
-        lines.sets(split, data.classes)
+        lines.sets(split, data.classes, notes=_unsaid(split))
     else:
         _shown.append(True)
+        _unsaid(split)
         top = record.path
         while top.name.startswith(("seed-", "target-")):
             top = top.parent
@@ -97,6 +98,14 @@ def _show(cfg: Config, record: Record, data: VibrationData, processes: int) -> N
 
 
 _shown: list[bool] = []
+_said: set[str] = set()
+
+
+def _unsaid(split: Mapping[str, Any]) -> list[str]:
+    """The notes that no fold or seed before has given."""
+    fresh = [note for note in split["notes"] if note not in _said]
+    _said.update(fresh)
+    return fresh
 
 
 def titled(cfg: Config) -> dict[str, Any]:

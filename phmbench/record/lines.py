@@ -17,10 +17,13 @@ def heading(text: str) -> None:
     out.print(f"── {text} ".ljust(min(out.width, 60), "─"), style="bold", markup=False)
 
 
-def sets(split: Mapping[str, Any], classes: Sequence[str]) -> None:
-    """The sets of one more fold or seed, in a line."""
+def sets(split: Mapping[str, Any], classes: Sequence[str], *, notes: Sequence[str] = ()) -> None:
+    """The sets of one more fold or seed, in a line, and what must be said of it that was not said before."""
     counts = ", ".join(f"{name} {split[name]['windows']}" for name in ("train", "val", "test"))
-    console().print(f"windows: {counts}; classes: {', '.join(classes)}", markup=False)
+    out = console()
+    out.print(f"windows: {counts}; classes: {', '.join(classes)}", markup=False)
+    for note in notes:
+        out.print(f"note: {note}", style="yellow", markup=False)
 
 
 def store_progress() -> Callable[[int, int], None]:

@@ -135,7 +135,7 @@ def _split(split: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     below = split.get("validation_level")
     facts = {
         "split": f"{split['name']}{target}",
-        "separates": words.SEPARATES[split["level"]],
+        "separates": words.separates(split),
         "validation": f"separated by {below}" if below else "none",
         "shared": f"between train+val and test: {words.audit(split)}",
         "rigs": ", ".join(data["rigs"]),

@@ -122,8 +122,10 @@ def aggregate_folds(results: Mapping[str, Mapping[str, Any]]) -> Result:
         **_weakest([r["split"] for r in each]),
         **dict.fromkeys(("train", "val", "test")),
         "target": list(results),
+        "domains": sorted({str(domain) for r in each for domain in r["split"].get("domains") or ()}),
         "class_sources": {},
     }
+    split["notes"] = [*split["notes"], *_uneven(results)]
     data = {**each[0]["data"], "classes": sorted({c for r in each for c in r["data"]["classes"]})}
     return _plain_dict(
         {**each[0], "seed": each[0]["seed"] if not repeats else None, "metrics": mean(every), "std": std(every),
@@ -132,6 +134,15 @@ def aggregate_folds(results: Mapping[str, Mapping[str, Any]]) -> Result:
          "batch": each[0].get("batch") if all(r.get("batch") == each[0].get("batch") for r in each) else None,
          "seconds": _sum_seconds(each), "warnings": _warnings(each)}
     )  # fmt: skip
+
+
+def _uneven(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Folds with different numbers of classes have different chances: their mean needs a word."""
+    counts = {target: len(r["data"]["classes"]) for target, r in results.items()}
+    if len(set(counts.values())) < 2:
+        return []
+    said = ", ".join(f"{target} {count}" for target, count in counts.items())
+    return [f"folds differ in their number of classes ({said}): the mean is over tasks of different difficulty"]
 
 
 def mean(every: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:

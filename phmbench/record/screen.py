@@ -137,7 +137,7 @@ def _separates(split: Mapping[str, Any]) -> Table:
     text = Text(split["name"], style="green")
     if split.get("target"):
         text.append(f", target {', '.join(split['target'])}", style="default")
-    text.append(f": {words.SEPARATES[split['level']]}", style="default")
+    text.append(f": {words.separates(split)}", style="default")
     below = split.get("validation_level")
     if below and below != split["level"]:
         text.append(f"; validation is separated by {below}", style="default")

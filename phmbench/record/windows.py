@@ -44,8 +44,8 @@ def _title(clear: Sequence[bool | None]) -> str:
     known = [c for c in clear if c is not None]
     if not known:
         return "One test window of each class"
-    classes = f"{len(known)} fault class{'' if len(known) == 1 else 'es'}"
-    return f"One test window of each class: the fault's own line stands out in {sum(known)} of {classes}"
+    faults = f"{len(known)} fault{'' if len(known) == 1 else 's'} whose line a window can show"
+    return f"One test window of each class: the fault's own line stands out in {sum(known)} of {faults}"
 
 
 def _limit(examples: Sequence[predictions.Example]) -> float:

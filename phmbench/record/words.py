@@ -23,6 +23,7 @@ TITLES = {
     "accuracy": "accuracy",
     "macro_auroc": "macro AUROC",
 }
+UNKNOWN = "recordings are separate; the physical units of some are not known, and may be on both sides"
 SHARED = ("samples", "recordings", "units", "conditions", "rigs")
 SETS = {"train": "training", "val": "validation", "test": "test"}
 SENTENCE = ("task", "data", "model", "trainer", "pipeline", "experiment")
@@ -34,6 +35,12 @@ def choices(chosen: Mapping[str, Any]) -> dict[str, str]:
     order = {group: place for place, group in enumerate(SENTENCE)}
     groups = sorted(chosen, key=lambda group: (order.get(group.split("/")[0], len(order)), group))
     return {group: str(chosen[group]) for group in groups if chosen[group]}
+
+
+def separates(split: Mapping[str, Any]) -> str:
+    """What the level of a split means for its test set."""
+    unknown = split["level"] == "recording" and (split.get("shared") or {}).get("units", 0) is None
+    return UNKNOWN if unknown else SEPARATES[split["level"]]
 
 
 def overall(metrics: Iterable[str], *, stage: str) -> list[str]:

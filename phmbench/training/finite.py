@@ -57,7 +57,7 @@ class Finite(Callback):
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         at_rest = scaler is None or scaler.get_scale() < AT_REST
         grads = [p.grad for p in self.parameters if p.grad is not None] if at_rest else []
-        sums = torch.stack([self.loss.float(), *(g.sum(dtype=torch.float32) for g in grads)])
+        sums = torch.stack([self.loss.float().reshape(()), *(g.sum(dtype=torch.float32) for g in grads)])
         # One number to wait for; a sum is NaN or infinite where a value is, and also where it overflows.
         if not math.isfinite(float(sums.sum())) and not all(bool(v.isfinite().all()) for v in (self.loss, *grads)):
             self._stop(trainer, pl_module)

@@ -116,12 +116,24 @@ def test(config: Config, record: Record, data: VibrationData, trainer: Trainer, 
     if not tested:
         raise DataError("test: no window was tested; expected at least one; check trainer.limit_test_batches")
     confusion = _write_predictions(record, data, task) if trainer.is_global_zero else None
+    if confusion is not None:
+        _mark_parts(record, trainer, tested=sum(map(sum, confusion["counts"])), of=len(data.assignment.test))
     return Fitted(
         metrics={name: float(value) for name, value in tested[0].items()},
         confusion=confusion,
         parameters=parameters,
         seconds={"test": time.perf_counter() - begun},
     )
+
+
+def _mark_parts(record: Record, trainer: Trainer, *, tested: int, of: int) -> None:
+    """A number from a part of the data must not look like one from all of them."""
+    if tested < of:
+        record.warn(f"test: {tested} of {of} windows were tested (trainer.limit_test_batches): no result of the split")
+    for name, what in (("limit_train_batches", "trained on"), ("limit_val_batches", "chose by")):
+        limit = getattr(trainer, name)
+        if limit not in (None, 1.0):
+            record.warn(f"each epoch {what} a part of its windows (trainer.{name} is {limit})")
 
 
 def _require_known_rigs(task: Task, data: VibrationData) -> None:

@@ -207,7 +207,8 @@ class Look:
         self._rectified = output
         axis = self._axis % output.ndim
         dark = output.detach().amax([i for i in range(output.ndim) if i != axis]) <= 0  # (units,)
-        self.dark[name] = self.dark[name] & dark if name in self.dark else dark
+        before = self.dark.get(name)  # one module may be used twice, behind layers of different width: the last counts
+        self.dark[name] = before & dark if before is not None and before.shape == dark.shape else dark
 
     def _see_head(self, feature: Tensor, logits: Tensor) -> None:
         self._same = [_is_same(feature), _is_same(logits)]

@@ -20,6 +20,7 @@ import torch
 from lightning.pytorch.profilers import Profiler
 from torch.autograd.profiler import record_function
 
+from phmbench import interrupt
 from phmbench.record import profile
 
 log = logging.getLogger("phmbench")
@@ -245,7 +246,7 @@ def profiled(folder: Path) -> Iterator[FitProfiler]:
     profiler.begin()
     try:
         yield profiler
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, interrupt.Stopped):
         profiler.end()
         profile.write(folder, profiler.content())
         raise

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from phmbench.errors import ConfigError
+from phmbench.errors import ConfigError, PhmbenchError
 
 if TYPE_CHECKING:
     from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -138,7 +139,8 @@ class Board:
 
             environment = SLURMEnvironment()
             host, port = environment.main_address, environment.main_port
-        port += 0 if agent else 1  # the agent's store is there already; else rank 0 opens one beside Lightning's
+        beside = 1 if "MASTER_ADDR" in os.environ else 10_000  # Slurm's next job has Lightning's port and one more
+        port += 0 if agent else beside  # the agent's store is there already; else rank 0 opens one beside Lightning's
         store = TCPStore(host, port, is_master=not agent and rank() == 0, timeout=timedelta(minutes=30))
         self.store = PrefixStore("phmbench", store)
 
@@ -165,10 +167,15 @@ class Board:
     def share(self, text: str | None = None) -> str:
         """What the first process says, to all: it calls with a text, the others without, as often and in one order."""
         self.said += 1
-        if text is None:
-            return str(self.store.get(str(self.said)).decode())
-        self.store.set(str(self.said), text)
-        return text
+        key = str(self.said)
+        if text is not None:
+            self.store.set(key, text)
+            return text
+        while not self.store.check([key]):
+            if self.store.check(["failed"]):
+                raise PhmbenchError(json.loads(self.store.get("failed").decode())[0])
+            time.sleep(0.02)
+        return str(self.store.get(key).decode())
 
 
 _board: list[Board] = []

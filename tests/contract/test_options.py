@@ -61,6 +61,10 @@ def test_the_first_line_is_a_title(file: Path):
     assert words.title(file) == line[2:]
 
 
+NEEDS = {"pipeline=evaluate": ("init=RUN/checkpoints/best.ckpt",)}
+"""What an option asks for besides the defaults."""
+
+
 def is_rare(option: Option) -> bool:
     """Rigs whose recordings must be fetched first: sixty options of one form, composed with the slow tests."""
     return option.group == "data" and "not run here" in option.file.read_text(encoding="utf-8").lower()
@@ -77,7 +81,7 @@ def test_it_composes_and_the_check_finds_nothing(option: Option):
         assert caught.value.exit_code == 2
         assert len(str(caught.value).splitlines()) == 1
         return
-    config = composed(option.word)
+    config = composed(option.word, *NEEDS.get(option.word, ()))
     assert {"data", "task", "model", "trainer", "pipeline"} <= {path for path, _ in nodes(config)}
 
 

@@ -11,9 +11,12 @@ PACKAGE = Path(phmbench.__file__).parent
 FILE, TASK, FUNCTION = 300, 150, 40  # lines; those of a function without its docstring
 LONG_FILES = {
     "cli.py": "every command of the command line, each of them short; split, they would share half of their imports",
+    "data/store.py": "one protocol, whose steps are read together: found, locked, built, sealed, checked, put in place",
+    "record/directory.py": "one class: the life of a run directory, each of its steps short",
     "data/datamodule.py": "the one place where data meet torch: store, windows, split and audit joined, and batches",
 }
 LONG_FUNCTIONS = {
+    "record/result.py: build": "the result, key by key in the order of its schema",
     "data/splits/assign.py: finish": "one pass from sets to an Assignment, whose ten fields are named one by one",
 }
 

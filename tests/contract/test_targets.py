@@ -23,6 +23,7 @@ PARTS = {
     "phmbench.data.sources.": ("Args:", "Raises:"),
     "phmbench.data.datamodule.": ("Args:", "Raises:"),
     "phmbench.pipelines.": ("Args:",),
+    "phmbench.training.": ("Args:",),
 }
 """Parts of a docstring, by where the target lies."""
 

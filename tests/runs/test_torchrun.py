@@ -133,3 +133,17 @@ def test_a_grid_with_repeats_and_its_resumption(tmp_path: Path, cache: Path):
     assert resumed.returncode == 0, resumed.stderr
     for file, text in before.items():
         assert json.loads(file.read_text())["metrics"] == json.loads(text)["metrics"]
+
+
+def test_a_failed_job_ends_the_grid_of_all_processes(tmp_path: Path, cache: Path):
+    """One process must not go on with the next job while another is still in this one."""
+    words = (*TINY[:-2], "task/split=recordings", "trainer=ddp_cpu", "model=spectral_linear", "trainer.max_epochs=1")
+    grid = tmp_path / "grid"
+    done = torchrun(
+        str(ROOT / "train.py"), *words, "-m", "task.optimizer.lr=-1,0.001", f"hydra.sweep.dir={grid}",
+        folder=tmp_path, cache=cache,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "task.optimizer: Invalid learning rate: -1" in done.stderr
+    assert not list(grid.glob("*/metrics.json"))
+    assert len(list(grid.glob("*/status.json"))) == 1

@@ -218,3 +218,12 @@ def test_resume_goes_on_where_a_run_was_cut_off(command: Command, tmp_path, cach
     assert resumed.code == 0, resumed.err
     assert (cut.folder / "seed-0" / "metrics.json").stat().st_mtime_ns == before
     assert cut.result["metrics"] == whole.result["metrics"]
+
+
+def test_a_number_from_a_part_of_the_data_says_so(command: Command):
+    done = command(*TINY, "task/split=recordings", "trainer.limit_test_batches=1", "data.batch_size=16")
+    assert done.code == 0, done.err
+    (warned,) = [text for text in done.result["warnings"] if text.startswith("test: ")]
+    windows = done.result["split"]["test"]["windows"]
+    assert warned == f"test: 16 of {windows} windows were tested (trainer.limit_test_batches): no result of the split"
+    assert f"16 of {windows} windows were tested" in done.out

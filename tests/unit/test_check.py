@@ -11,6 +11,7 @@ from phmbench import check as checking
 from phmbench.check import fill
 from phmbench.check.findings import Finding
 from phmbench.errors import ConfigError
+from tests.contract.composing import composed
 
 ROOT = "chkpkg.run.Run"
 FILES = {
@@ -532,3 +533,26 @@ def test_the_monitor_is_one_and_is_reported(word: str, message: str):
     with pytest.raises(SystemExit) as end:
         main(["check", word])
     assert end.value.code == (2 if message else 0)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("model._target_=lightning.pytorch.callbacks.LambdaCallback",
+         "model._target_: not of the kind that belongs here; "
+         "got lightning.pytorch.callbacks.LambdaCallback; expected a class of phmbench.models, or of a package that "
+         "you trust; choose an option of the group"),
+        ("task.head._target_=torch.nn.Linear", "task.head._target_: not of the kind that belongs here"),
+        ("task.optimizer._target_=phmbench.models.wdcnn.WDCNN", "task.optimizer._target_: not of the kind"),
+        ("trainer.callbacks.checkpoint._target_=torch.nn.ReLU", "checkpoint._target_: not of the kind"),
+        ("trainer._target_=phmbench.models.wdcnn.WDCNN", "trainer._target_: not of the kind that belongs here"),
+        ("trainer.callbacks.checkpoint=null", "trainer.callbacks: nothing keeps the checkpoint that val/mac"),
+        ("trainer.callbacks.checkpoint.monitor=null", "trainer.callbacks: nothing keeps the checkpoint"),
+        ("trainer.callbacks=null", "trainer.callbacks: nothing keeps the checkpoint"),
+        ("pipeline=evaluate", "init: pipeline=evaluate tests a checkpoint; got none; set init=…/checkpoints/best.ckpt"),
+    ],
+)  # fmt: skip
+def test_what_does_not_belong_together(word: str, message: str):
+    with pytest.raises(ConfigError) as caught:
+        composed(word)
+    assert message in str(caught.value)

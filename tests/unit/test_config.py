@@ -52,6 +52,8 @@ def test_words_as_hydra_sees_them(word: str, sent: str):
         ("logger=[csv,wandbb]", "logger=wandbb: no such option; did you mean 'wandb'?"),
         ("task/splitt=units", "task/splitt: no such group; did you mean 'task/split'?"),
         ("zzz/yyy=units", "zzz/yyy: no such group; the groups are model, task/split, logger"),
+        ("hydra.run.dri=x", "hydra.run.dri: no such key here; did you mean 'hydra.run.dir'?"),
+        ("+hydra.job_logging.handlers.x=1", "hydra.job_logging.handlers.x: no such key here; "),
         ("seed", "seed: not understood; expected key=value, such as model=wdcnn or model.width=64"),
         ("=3", "=3: not understood; expected key=value"),
     ],

@@ -27,6 +27,7 @@ STORED_4 = ("f8", "f4", "i4", "i2", "u2", "u1")
 """The same of version 4, by the digit P of its type MOPT (Table 1-4)."""
 MATRIX, COMPRESSED = 14, 15
 LOGICAL, COMPLEX = 2, 8  # bits of the flags of an array
+OPAQUE = 17  # tables, dates, strings: these have no dimensions
 HEADER = 1024  # bytes in which all fits that stands before the values: up to 32 axes, a name of up to 63 letters
 ROOM = 16  # bytes behind the values of a compressed array: they are filled up to a multiple of 8
 
@@ -93,6 +94,8 @@ def _matrix(head: bytes, order: str) -> tuple[str, Array] | None:
     if (kind, size) != (6, 8):
         raise ValueError("a variable without flags")
     flags = int.from_bytes(head[start : start + 4], "little" if order == "<" else "big")
+    if flags & 0xFF == OPAQUE:
+        return None
     kind, size, start, at = _element(head, at, order)
     if kind not in (5, 6) or size % 4 or not 8 <= size <= 128:
         raise ValueError("a variable without dimensions")

@@ -169,6 +169,8 @@ def _refuse_cut_off_sound(path: Path) -> None:
     size = path.stat().st_size
     with path.open("rb") as file:
         kind = file.read(12)[:4]
+        if kind not in (b"RIFF", b"RIFX", b"RF64"):
+            raise ValueError(f"no wav file; it begins with {kind!r}")
         order = "big" if kind == b"RIFX" else "little"
         at = 12
         while kind != b"RF64" and len(head := file.read(8)) == 8:  # RF64 has its sizes elsewhere

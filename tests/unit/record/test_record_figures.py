@@ -145,7 +145,7 @@ def test_titles_say_what_the_figures_show(done):
     assert title(done, "confusion") == "Macro F1 0.610: 33 % of inner is taken for normal"
     assert title(done, "curves") == "Validation macro F1 is best, 0.900, at step 39 of 59"
     assert title(done, "windows") == (
-        "One test window of each class: the fault's own line stands out in 2 of 2 fault classes"
+        "One test window of each class: the fault's own line stands out in 2 of 2 faults whose line a window can show"
     )
 
 

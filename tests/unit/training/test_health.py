@@ -182,6 +182,21 @@ def test_nothing_is_said_of_our_models(model: str, stores: str, tmp_path: Path):
     assert said == []
 
 
+class Twice(Layers):
+    """One rectifier behind layers of different width, as many residual networks are written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu, self.wide, self.narrow = nn.ReLU(), nn.Linear(32, 64), nn.Linear(64, 32)
+
+    def forward(self, signal: Tensor) -> Tensor:
+        return self.relu(self.narrow(self.relu(self.wide(self.first(signal.mean(1))))))
+
+
+def test_a_rectifier_that_is_used_twice(stores: str, tmp_path: Path):
+    assert fitted(task(Twice()), stores, tmp_path) == []
+
+
 def test_what_is_trained_does_not_change(stores: str, tmp_path: Path):
     """Weights bit for bit, with dropout: nothing is drawn either."""
     weights = []

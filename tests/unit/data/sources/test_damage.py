@@ -57,6 +57,13 @@ def test_wav_whose_samples_are_fewer_than_its_header_says(tmp_path):
     refused(path, "got 48 bytes of samples, where its header says 4,294,967,295")
 
 
+def test_wav_of_zeros(tmp_path):
+    """What a power cut leaves of a file that was being written."""
+    path = tmp_path / "x.wav"
+    path.write_bytes(bytes(100_000))
+    refused(path, "got no wav file; it begins with")
+
+
 def test_wav_without_a_rate_or_channels(tmp_path):
     path = tmp_path / "x.wav"
     wavfile.write(path, 1000, X[:, 0].astype(np.float32))

@@ -63,6 +63,17 @@ def test_a_type_that_there_is_not(tmp_path, kind):
         contents(tmp_path / "x.mat", key=None)
 
 
+def test_tables_and_dates_of_matlab_are_passed_over(tmp_path):
+    """Class 17 has flags and then a name, no dimensions."""
+    savemat(tmp_path / "x.mat", {"x": X[:10]})
+    flags = struct.pack("<IIII", 6, 8, 17, 0)
+    name = struct.pack("<II4s4x", 1, 4, b"when")
+    opaque = flags + name
+    content = (tmp_path / "x.mat").read_bytes() + struct.pack("<II", 14, len(opaque)) + opaque
+    (tmp_path / "x.mat").write_bytes(content)
+    assert contents(tmp_path / "x.mat", key=None)[1] == 10
+
+
 @pytest.mark.parametrize(
     ("at", "value", "reason"),
     [
