@@ -451,7 +451,11 @@ def _check(words: list[str]) -> int:
     from phmbench.check import check
 
     line, job = _job(words)
-    unchecked = [finding for finding in check(job, trusted=line.trusted) if finding.severity != "error"]
+    found = check(job, trusted=line.trusted)
+    for finding in found:
+        if finding.severity == "warning":
+            print(f"warning: {finding}")
+    unchecked = [finding for finding in found if finding.severity == "unchecked"]
     for finding in unchecked:
         print(finding)
     print("the configuration is valid" + (f"; {len(unchecked)} values could not be checked" if unchecked else ""))

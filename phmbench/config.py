@@ -51,6 +51,7 @@ class Run:
     selection: Literal["source_validation"]
     init: str | None
     profile: bool
+    fit_memory: bool
     paths: Paths
     data: Mapping[str, Any]
     task: Mapping[str, Any]

@@ -28,9 +28,11 @@ def execute(
         PhmbenchError: anything that is meant for the user; the record then says failed.
     """
     from phmbench import build
+    from phmbench.check import check_contradictions
     from phmbench.pipelines import axes
     from phmbench.record import Record, atomic, screen
-    from phmbench.training import joined, ranks, start
+    from phmbench.training import joined, ranks, shortage, start
+    from phmbench.training.batch_size import settled
 
     start.import_lightning(lean=start.alone(config["trainer"]) and not ranks.joined())
     gc.enable()  # the command line has it off: its imports make nothing to collect
@@ -38,18 +40,26 @@ def execute(
     if ranks.joined() and ranks.board() and ranks.rank():
         with joined.failures():
             record = Record.attach(Path(ranks.board().share()))
-            return record.result() if record.state == "done" else axes.run(config, record, pipeline)
+            config = {**record.config, "paths": config["paths"]}
+            with shortage.explained(config, record):
+                return (
+                    record.result() if record.state == "done" else axes.run(settled(config, record), record, pipeline)
+                )
     begin = Record.resume if resume else Record.begin if go_on else Record.open
     with joined.failures():
         record = begin(folder, config)
-    with record, joined.failures(record), atomic.faults_named(record.path):
+    config = {**record.config, "paths": config["paths"]}  # its own: in the place of what was asked for, what fits
+    with record, joined.failures(record), shortage.explained(config, record), atomic.faults_named(record.path):
         if ranks.joined():
             ranks.board().share(str(record.path))
         if record.state == "done":
             log.info("done before: %s", record.path)
             return record.result()
+        for finding in check_contradictions(config):
+            if finding.severity == "warning":
+                record.warn(str(finding))
         log.debug("run of %s into %s", config["pipeline"]["_target_"], record.path)
-        outcome = axes.run(config, record, pipeline)
+        outcome = axes.run(settled(config, record), record, pipeline)
         record.finish(outcome, pages=pages)
         outcome = record.result()
     screen.results(outcome, path=record.path)

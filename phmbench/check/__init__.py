@@ -10,6 +10,7 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from phmbench.check.contradictions import check_contradictions
 from phmbench.check.findings import Finding
 from phmbench.check.monitor import check_monitor
 from phmbench.check.nodes import check_node
@@ -20,14 +21,14 @@ from phmbench.errors import ConfigError
 from phmbench.signatures import NOT_LITERAL, Signature, signature_of
 from phmbench.trust import nodes, of_environment
 
-__all__ = ["Finding", "check", "fill", "require"]
+__all__ = ["Finding", "check", "check_contradictions", "fill", "require"]
 
 ROOT = "phmbench.config.Run"
 DEEPEST, MOST = 50, 100_000  # levels and values of a configuration; YAML's anchors can make circles and explosions
 
 
 def check(config: Mapping[str, object], *, trusted: Sequence[str] = (), root: str = ROOT) -> list[Finding]:
-    """All that is wrong with a configuration, and what could not be checked; errors first.
+    """All that is wrong with a configuration, what contradicts itself, and what could not be checked; errors first.
 
     Args:
         config: plain and resolved; `hydra` at its root is not looked at.
@@ -44,12 +45,13 @@ def check(config: Mapping[str, object], *, trusted: Sequence[str] = (), root: st
         for path, node in nodes(config):
             found += check_node(path, node, config, trusted)
     found += [*check_init(config), *check_monitor(config), *check_trainer(config)]
+    found += check_contradictions(config)
     found = list(dict.fromkeys(found))
     return sorted(found, key=lambda finding: finding.severity != "error")
 
 
 def require(config: Mapping[str, object], *, trusted: Sequence[str] | None = None, root: str = ROOT) -> list[Finding]:
-    """Check, and give back what could not be checked.
+    """Check, and give back warnings and what could not be checked.
 
     Args:
         config: as in `check`.

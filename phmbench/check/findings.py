@@ -14,7 +14,7 @@ class Finding(NamedTuple):
 
     path: str  # dotted, list positions in brackets: trainer.plugins[0].width
     message: str
-    severity: Literal["error", "unchecked"] = "error"
+    severity: Literal["error", "warning", "unchecked"] = "error"
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
@@ -23,6 +23,11 @@ class Finding(NamedTuple):
 def unchecked(path: str, why: str) -> Finding:
     """A place that no source could be held against."""
     return Finding(path, f"not checked: {why}", "unchecked")
+
+
+def warning(path: str, message: str) -> Finding:
+    """A choice that does nothing beside another one."""
+    return Finding(path, message, "warning")
 
 
 def near(name: str, names: Iterable[str]) -> str:

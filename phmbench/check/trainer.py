@@ -39,15 +39,15 @@ def check_trainer(config: Mapping[str, object]) -> list[Finding]:
 
 def _wrong(node: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     for name, least in AT_LEAST.items():
-        if _number(node.get(name)) < least:
+        if number(node.get(name)) < least:
             yield name, f"too small; got {node[name]}; expected at least {least}"
     for name in POSITIVE:
-        if _number(node.get(name)) <= 0:
+        if number(node.get(name)) <= 0:
             yield name, f"no batch at all; got {node[name]}; expected a number of batches, or a part up to 1.0"
     for name, (only, why) in OURS.items():
         if node.get(name, only) not in (only, None):
             yield name, f"not possible in a run; got {node[name]}; {why}"
-    epochs, every = _number(node.get("max_epochs")), _number(node.get("check_val_every_n_epoch"))
+    epochs, every = number(node.get("max_epochs")), number(node.get("check_val_every_n_epoch"))
     if epochs < 1 and epochs != -1:
         yield "max_epochs", f"no epoch at all; got {epochs}; expected at least 1, or -1 for no limit"
     elif 0 < epochs < every:
@@ -57,6 +57,6 @@ def _wrong(node: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         yield "devices", f"a CPU has no numbered devices; got {devices}; expected a number of processes"
 
 
-def _number(value: object) -> float:
+def number(value: object) -> float:
     """NaN, which is neither less nor more than anything, where it is none."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan

@@ -40,14 +40,16 @@ class Batches(Sampler[NDArray[np.int64]]):
         rank: this process.
         ranks: processes.
         seed: of the order; None: in order.
+        step: batches of a rank whose gradients are added before a step: an epoch has whole steps, if it has one at all.
 
     Raises:
         DataError: there are fewer windows than ranks.
     """
 
-    def __init__(self, windows: int, size: int, *, rank: int, ranks: int, seed: int | None) -> None:
+    def __init__(self, windows: int, size: int, *, rank: int, ranks: int, seed: int | None, step: int = 1) -> None:
         require_windows(windows, ranks)
         self.windows, self.size, self.rank, self.ranks, self.seed, self.epoch = windows, size, rank, ranks, seed, 0
+        self.step = step
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -55,7 +57,8 @@ class Batches(Sampler[NDArray[np.int64]]):
     def __len__(self) -> int:
         each = self.windows / (self.size * self.ranks)
         if self.seed is not None:
-            return max(1, math.floor(each))
+            whole = math.floor(each / self.step) * self.step
+            return whole or max(1, math.floor(each))
         return min(math.ceil(each), self.windows // self.ranks)  # no batch is empty; with a size of 1 some hold 2
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:

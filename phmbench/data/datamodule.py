@@ -418,7 +418,12 @@ class VibrationData(LightningDataModule):
         trainer = self.trainer
         rank, ranks = (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
         batches = Batches(
-            len(rows), self.batch_size, rank=rank, ranks=ranks, seed=self.seed if name == "train" else None
+            len(rows),
+            self.batch_size,
+            rank=rank,
+            ranks=ranks,
+            seed=self.seed if name == "train" else None,
+            step=trainer.accumulate_grad_batches if trainer is not None else 1,
         )
         return Loader(
             WindowSet(self, rows, noisy=name == "test"),

@@ -6,6 +6,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
 
 from phmbench.models.blocks import Count, Share, require_window
 
@@ -30,6 +31,8 @@ class PatchTransformer(nn.Module):
         heads: heads of the attention, a divisor of width (ICLR 2023: 16 for a width of 128).
         ratio: width of the hidden layer of each token, in widths (ICLR 2021, Table 1: 4).
         dropout: share of the values that each branch drops in training (ICLR 2021, Table 3: 0.1).
+        gradient_checkpointing: compute the inside of each layer again in the backward pass instead of keeping it: a
+            third more time, a fraction of the memory, the same gradients.
 
     Raises:
         ValueError: the window is shorter than two patches, or width is not a multiple of heads.
@@ -46,6 +49,7 @@ class PatchTransformer(nn.Module):
         heads: Count = 4,
         ratio: Count = 4,
         dropout: Share = 0.1,
+        gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__()
         if width % heads:
@@ -59,11 +63,17 @@ class PatchTransformer(nn.Module):
         self.position = nn.Parameter(torch.randn(window // patch, width) * 0.02)
         self.layers = nn.Sequential(*(Layer(width, heads=heads, ratio=ratio, dropout=dropout) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
+        self.gradient_checkpointing = gradient_checkpointing
 
     def sequence(self, signal: Tensor) -> Tensor:
         """Features of each patch, (B, F, L')."""
         tokens = self.embed(signal).transpose(1, 2) + self.position  # (B, L', F)
-        features: Tensor = self.norm(self.layers(tokens))
+        for layer in self.layers:
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                tokens = checkpoint(layer, tokens, use_reentrant=False)
+            else:
+                tokens = layer(tokens)  # (B, L', F)
+        features: Tensor = self.norm(tokens)
         return features.transpose(1, 2)
 
     def forward(self, signal: Tensor) -> Tensor:

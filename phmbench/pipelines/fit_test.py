@@ -24,11 +24,15 @@ def run(*, cfg: Config, record: Record) -> dict[str, Any]:
     """
     from phmbench.pipelines.outcome import describe, prepared
     from phmbench.training import ranks
+    from phmbench.training.contradictions import contradictions
     from phmbench.training.fit import fit_and_test
     from phmbench.training.launch import launch
 
     processes = ranks.processes(cfg["trainer"])
     data = prepared(cfg, record, processes=processes)
+    if not ranks.rank():
+        for text in contradictions(cfg, data, processes=processes):
+            record.warn(text)
     here = processes == 1 or ranks.joined()
     fitted = fit_and_test(cfg, record, data) if here else launch(_rank, processes, str(record.path))
     return describe(cfg, data, fitted, processes)

@@ -99,7 +99,7 @@ class Record:
                                   f"interrupted; repeat it with: phmbench rerun {path}")  # fmt: skip
             own = read_config(path)
             if config is not None:
-                require_same(path, own, config)
+                _require(path, own, config)
             damaged = [
                 name for name, bad in ((STATUS, "damaged" in status), (METRICS, (path / METRICS).exists())) if bad
             ]
@@ -161,7 +161,7 @@ class Record:
             logger.warning("%s; it is begun again", error)
             return cls.open(path, config, overwrite=True)
         if state(path) == "done":
-            require_same(path, own, config)
+            _require(path, own, config)
             return cls(path, own, descriptor=None, owner=False)
         return cls.resume(path, config)
 
@@ -205,6 +205,14 @@ class Record:
         content = predictions.encode(recording=recording, names=names, start=start, target=target, scores=scores,
                                      classes=classes, window=window, examples=examples)  # fmt: skip
         atomic.write_bytes(self.path / "predictions.h5", content)
+
+    def keep_config(self, config: Mapping[str, Any]) -> None:
+        """Put another configuration in the place of the record's own; a run that goes on may ask for either."""
+        status = read_status(self.path)
+        asked = {key: value for key, value in self.config.items() if config.get(key) != value}
+        write_status(self.path, {**status, "asked": {**asked, **(status.get("asked") or {})}})
+        write_config(self.path, config)
+        self.config = dict(config)
 
     @property
     def warnings(self) -> list[str]:
@@ -319,6 +327,13 @@ class Record:
             self.log.close()
         lock.release(self._descriptor)
         self._is_open = False
+
+
+def _require(path: Path, own: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """`require_same`, with the record's own or with what `keep_config` has replaced."""
+    asked = read_status(path).get("asked") or {}
+    replaced = asked and all(config.get(key) == value for key, value in asked.items())
+    require_same(path, {**own, **asked} if replaced else own, config)
 
 
 def _now() -> str:

@@ -212,7 +212,8 @@ def test_a_trainer_is_lightnings_own_or_says_why_not(option: Option, tmp_path: P
     assert trainer.max_epochs == config["trainer"]["max_epochs"]
     assert trainer.gradient_clip_val == config["trainer"]["gradient_clip_val"]
     assert trainer.checkpoint_callback.monitor == config["monitor"]
-    assert trainer.early_stopping_callback.patience == 15
+    early = trainer.early_stopping_callback
+    assert early is None if option.name == "debug" else early.patience == 15  # there is one epoch
     assert trainer.default_root_dir == str(tmp_path)
 
 

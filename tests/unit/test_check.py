@@ -134,11 +134,21 @@ def config(tmp_path, monkeypatch):
         "model": {"_target_": "chkpkg.parts.Net"},
         "trainer": {
             "_target_": "lightning.pytorch.Trainer",
-            "max_epochs": 3,
+            "max_epochs": 30,
             "accelerator": "cpu",
             "precision": "32-true",
             "callbacks": {
-                "early": {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "val/macro_f1"},
+                "early": {
+                    "_target_": "lightning.pytorch.callbacks.EarlyStopping",
+                    "monitor": "val/macro_f1",
+                    "mode": "max",
+                },
+                "checkpoint": {
+                    "_target_": "lightning.pytorch.callbacks.ModelCheckpoint",
+                    "monitor": "val/macro_f1",
+                    "mode": "max",
+                    "save_last": True,
+                },
                 "none": None,
             },
         },
@@ -321,8 +331,7 @@ def test_what_is_wrong_is_said(config, path, value, message):
         ("model.path", "x/y"),
         ("model.tensor", 1.0),
         ("model.front", {"_target_": "chkpkg.parts.Front", "bands": 2, "_convert_": "all", "_recursive_": False}),
-        ("trainer.precision", 16),
-        ("trainer.callbacks", None),
+        ("trainer.precision", 32),
         ("trainer.strategy", {"_target_": "lightning.pytorch.strategies.DDPStrategy"}),
         ("logger", None),
         ("logger.csv.save_dir", "x"),

@@ -257,6 +257,27 @@ def test_a_training_epoch_draws_no_window_twice(windows: int, size: int, ranks: 
     assert each == [drawn(rank) for rank in range(ranks)]
 
 
+@given(**sizes, step=st.integers(1, 6))
+def test_batches_in_parts_make_the_same_steps(windows: int, size: int, ranks: int, step: int):
+    """Of batches of `size`, and of `step` parts of each: the same windows in each step, over all ranks, and no more."""
+    if windows < size * step * ranks:
+        return
+
+    def steps(size: int, step: int) -> list[set[int]]:
+        each = [list(Batches(windows, size, rank=rank, ranks=ranks, seed=1, step=step)) for rank in range(ranks)]
+        return [
+            {int(i) for batches in each for batch in batches[start : start + step] for i in batch}
+            for start in range(0, len(each[0]), step)
+        ]
+
+    assert steps(size, step) == steps(size * step, 1)
+
+
+def test_an_epoch_too_short_for_a_step_has_all_its_batches():
+    """10 windows in batches of 4: two, although a step would have five."""
+    assert [len(batch) for batch in Batches(10, 4, rank=0, ranks=1, seed=0, step=5)] == [4, 4]
+
+
 def test_each_epoch_and_seed_has_its_own_order():
     def order(seed: int, epoch: int) -> list[int]:
         batches = Batches(64, 64, rank=0, ranks=1, seed=seed)

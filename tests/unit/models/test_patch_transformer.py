@@ -62,3 +62,28 @@ def test_a_window_that_is_too_short_says_what_to_do():
 def test_heads_that_do_not_divide_the_width_say_what_to_do():
     with pytest.raises(ValueError, match=r"heads: .* got 3 heads and a width of 64; .* set model.width=63"):
         PatchTransformer(channels=1, window=2048, heads=3)
+
+
+def test_gradient_checkpointing_keeps_less_and_gives_the_same():
+    """With dropout: what is computed again drops the same. Bytes kept for the backward pass are counted as they are
+    saved."""
+
+    def step(gradient_checkpointing):
+        torch.manual_seed(0)
+        model = PatchTransformer(channels=1, window=1024, gradient_checkpointing=gradient_checkpointing)
+        signal, kept = torch.randn(8, 1, 1024), {}
+
+        def keep(tensor):
+            kept[tensor.data_ptr()] = tensor.nbytes
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = model(signal).square().mean()
+        loss.backward()
+        return loss, [p.grad for p in model.parameters()], sum(kept.values())
+
+    loss, gradients, kept = step(gradient_checkpointing=False)
+    again, same, fewer = step(gradient_checkpointing=True)
+    assert torch.equal(loss, again)
+    assert all(torch.equal(one, other) for one, other in zip(gradients, same, strict=True))
+    assert fewer < kept / 4

@@ -359,3 +359,17 @@ def test_a_warning_that_the_disk_has_no_room_for_is_said_and_kept_in_memory(tmp_
     assert done.stdout == "['head: dead units']\n"
     assert done.stderr.count("head: dead units") == 1
     assert "status.json: cannot be written" in done.stderr
+
+
+def test_a_configuration_that_was_replaced_is_gone_on_with_by_either(tmp_path, config):
+    """Batches that fit, in the place of the one that was asked for: the command given again asks for that one again."""
+    asked, fitting = {**config, "data": {"batch_size": 64}}, {**config, "data": {"batch_size": 16}}
+    with Record.open(tmp_path, asked) as record:
+        record.keep_config(fitting)
+        record.keep_config(fitting)
+        assert record.config == read_config(tmp_path) == fitting
+    for one in (asked, fitting):
+        with Record.begin(tmp_path, one) as again:
+            assert again.config == fitting
+    with pytest.raises(RecordError, match=r"data\.batch_size 16 here and 32 asked for"):
+        Record.begin(tmp_path, {**config, "data": {"batch_size": 32}})

@@ -1,0 +1,159 @@
+"""Choices that contradict each other: each means something, and together one of them does nothing, or harm.
+
+Lightning and torch take most of them without a word. What makes a run wrong is an error; what only makes a choice do
+nothing is a warning, which stands on the screen and in the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from phmbench.check.findings import Finding, warning
+from phmbench.check.slots import EVALUATE
+from phmbench.check.trainer import number
+from phmbench.errors import ConfigError
+from phmbench.signatures import signature_of
+
+LARGEST_SEED = 2**32 - 1
+LENGTHS = {
+    "CosineAnnealingLR": "T_max",
+    "CosineAnnealingWarmRestarts": "T_0",
+    "OneCycleLR": "total_steps",
+    "PolynomialLR": "total_iters",
+    "LinearLR": "total_iters",
+    "ConstantLR": "total_iters",
+    "StepLR": "step_size",
+}
+"""Schedule → the parameter that says how many epochs it takes to do what it is for."""
+FINDERS = {
+    "BatchSizeFinder": "it changes data.batch_size behind the record; choose fit_memory=true",
+    "LearningRateFinder": "it sets the rate a second time, behind task.optimizer.lr; set task.optimizer.lr",
+}
+
+
+def check_contradictions(config: Mapping[str, object]) -> list[Finding]:
+    """Findings about two or more choices; nothing of a pipeline that does not train."""
+    trainer, task = config.get("trainer"), config.get("task")
+    if not isinstance(trainer, Mapping) or not isinstance(task, Mapping):
+        return []  # reported with the root
+    pipeline = config.get("pipeline")
+    if isinstance(pipeline, Mapping) and pipeline.get("_target_") == EVALUATE:
+        if config.get("fit_memory") is True:
+            return [Finding("fit_memory", "nothing is trained by pipeline=evaluate; set data.batch_size for its test")]
+        return []
+    return [*_seeds(config), *_of_trainer(trainer), *_of_schedule(trainer, task), *_of_callbacks(config, trainer)]
+
+
+def _name(node: object) -> str:
+    """The class or function that a node names, without its module; nothing where that cannot be read."""
+    try:
+        target = str(node["_target_"]) if isinstance(node, Mapping) else ""
+        return signature_of(target).definition.dotted.rpartition(".")[2] if target else ""
+    except (ConfigError, KeyError):
+        return ""
+
+
+def _seeds(config: Mapping[str, object]) -> Iterator[Finding]:
+    last = number(config.get("seed")) + number(config.get("repeats")) - 1
+    if last > LARGEST_SEED:
+        yield Finding(
+            "repeats", f"the last seed is too large; got {last:.0f}; expected at most {LARGEST_SEED}; lower seed"
+        )
+
+
+def _of_trainer(trainer: Mapping[str, object]) -> Iterator[Finding]:
+    if trainer.get("benchmark") is True and trainer.get("deterministic") in (True, "warn"):
+        what = "chooses the fastest convolution anew at each run; got true beside trainer.deterministic; remove one"
+        yield Finding("trainer.benchmark", what)
+    if trainer.get("accelerator") == "cpu" and str(trainer.get("precision")) in ("16-mixed", "16"):
+        what = (
+            "a CPU has no float16 of that kind, and Lightning would take bfloat16 instead; choose bf16-mixed or 32-true"
+        )
+        yield Finding("trainer.precision", what)
+    if trainer.get("sync_batchnorm") is True and trainer.get("devices") == 1 and trainer.get("accelerator") != "cpu":
+        yield warning("trainer.sync_batchnorm", "one process has nothing to synchronise with; remove it")
+    if number(trainer.get("min_epochs")) > number(trainer.get("max_epochs")) > 0:
+        what = f"more than trainer.max_epochs; got {trainer['min_epochs']}; expected at most {trainer['max_epochs']}"
+        yield Finding("trainer.min_epochs", what)
+
+
+def _of_schedule(trainer: Mapping[str, object], task: Mapping[str, object]) -> Iterator[Finding]:
+    """Schedules step once an epoch."""
+    node, epochs = task.get("scheduler"), number(trainer.get("max_epochs"))
+    name = _name(node)
+    parameter = LENGTHS.get(name)
+    if not isinstance(node, Mapping) or parameter is None or parameter not in node:
+        return
+    length, where = number(node[parameter]), f"task.scheduler.{parameter}"
+    if length <= 0:
+        yield Finding(where, f"no length; got {length:.0f}; expected a number of epochs; set it, or trainer.max_epochs")
+    elif epochs <= 0:
+        return
+    elif length > epochs:
+        does = "the rate never falls" if name == "StepLR" else "the rate never gets to where it leads"
+        yield warning(where, f"longer than the run; got {length:.0f}, and at most {epochs:.0f} epochs: {does}; "
+                             f"set {where}={epochs:.0f}")  # fmt: skip
+    elif length < epochs and name == "OneCycleLR":
+        yield Finding(where, f"shorter than the run; got {length:.0f}; expected {epochs:.0f} epochs; torch has no rate "
+                             f"after the cycle and stops; set {where}={epochs:.0f}")  # fmt: skip
+    elif length < epochs and name == "CosineAnnealingLR":
+        yield warning(where, f"shorter than the run; got {length:.0f} of {epochs:.0f} epochs: then the rate rises; "
+                             f"set {where}={epochs:.0f}, or trainer.max_epochs={length:.0f}")  # fmt: skip
+
+
+def _of_callbacks(config: Mapping[str, object], trainer: Mapping[str, object]) -> Iterator[Finding]:
+    callbacks = trainer.get("callbacks")
+    named = {key: (_name(node), node) for key, node in callbacks.items()} if isinstance(callbacks, Mapping) else {}
+    for key, (name, node) in named.items():
+        where = f"trainer.callbacks.{key}"
+        if name in FINDERS:
+            yield Finding(where, f"{name} is not possible in a run; {FINDERS[name]}")
+        if name in ("EarlyStopping", "ModelCheckpoint") and isinstance(node, Mapping):
+            yield from _mode(where, node, config)
+        if name == "EarlyStopping" and isinstance(node, Mapping):
+            yield from _never_stops(f"{where}.patience", node, trainer)
+        if name == "ModelCheckpoint" and isinstance(node, Mapping):
+            yield from _never_kept(where, node, trainer)
+    names = {name for name, _ in named.values()}
+    ends = (number(trainer.get("max_steps")) > 0, trainer.get("max_time") is not None, "EarlyStopping" in names)
+    if number(trainer.get("max_epochs")) == -1 and not any(ends):
+        yield Finding(
+            "trainer.max_epochs", "the run would never end; got -1 without early stopping; set a number of epochs"
+        )
+
+
+def _mode(where: str, node: Mapping[str, object], config: Mapping[str, object]) -> Iterator[Finding]:
+    from phmbench.config import metric_mode
+
+    monitor, mode = node.get("monitor"), node.get("mode")
+    if isinstance(monitor, str) and mode in ("min", "max") and mode != metric_mode(monitor):
+        yield Finding(
+            f"{where}.mode", f"the wrong way round for {monitor}; got {mode}; expected {metric_mode(monitor)}"
+        )
+
+
+def _never_stops(where: str, node: Mapping[str, object], trainer: Mapping[str, object]) -> Iterator[Finding]:
+    """Patience counts validations."""
+    epochs, every = number(trainer.get("max_epochs")), number(trainer.get("check_val_every_n_epoch"))
+    inner = trainer.get("val_check_interval")
+    often = 1 / inner if isinstance(inner, float) and 0 < inner < 1 else 1.0
+    if type(inner) is int:
+        return  # every so many batches: how often that is, the data say
+    validations = epochs / (every if every >= 1 else 1) * often
+    patience: Any = node.get("patience", signature_of(str(node["_target_"])).by_name["patience"].literal)
+    if epochs > 0 and number(patience) >= validations:
+        yield warning(where, f"early stopping never acts; got a patience of {patience} and at most {validations:.0f} "
+                             f"validations; lower it, or set {where.rpartition('.')[0]}=null")  # fmt: skip
+
+
+def _never_kept(where: str, node: Mapping[str, object], trainer: Mapping[str, object]) -> Iterator[Finding]:
+    if node.get("save_top_k") == 0:
+        yield Finding(f"{where}.save_top_k", "keeps no checkpoint, so there is none to test; got 0; expected 1 or more")
+    epochs, every = number(trainer.get("max_epochs")), number(node.get("every_n_epochs"))
+    if 0 < epochs < every:
+        what = f"no checkpoint is kept before the run ends; got {every:.0f}; expected at most {epochs:.0f}"
+        yield Finding(f"{where}.every_n_epochs", what)
+    if node.get("save_last") in (False, None):
+        yield warning(f"{where}.save_last", "a run that is cut off begins anew: resume goes on from last.ckpt; "
+                      "set it to true")  # fmt: skip

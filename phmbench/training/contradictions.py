@@ -1,0 +1,76 @@
+"""Choices that contradict the data or the machine: found when both are known, and warned of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from phmbench.config import Config
+from phmbench.training import memory, ranks
+
+if TYPE_CHECKING:
+    from phmbench.data.datamodule import VibrationData
+
+
+def contradictions(config: Config, data: VibrationData, *, processes: int) -> Iterator[str]:
+    """A sentence for each; the split has been made.
+
+    Lightning and torch take all of them without a word.
+    """
+    yield from _of_batches(config, windows=len(data.assignment.train), size=data.batch_size, count=processes)
+    yield from _of_workers(config, data, here=ranks.wanted(config["trainer"]))
+    yield from _of_precision(config)
+
+
+def _of_batches(config: Config, *, windows: int, size: int, count: int) -> Iterator[str]:
+    if size * count > windows:
+        yield (
+            f"data.batch_size: more than there is to train on; got {size} windows in each of {count} processes, and "
+            f"{windows} training windows; each batch has {windows // count}; set data.batch_size={windows // count} "
+            "or a smaller data.hop"
+        )
+    accumulated = int(config["trainer"].get("accumulate_grad_batches") or 1)
+    limit = config["trainer"].get("limit_train_batches")
+    batches = max(1, windows // (size * count))
+    batches = min(batches, limit) if type(limit) is int else batches
+    if accumulated > batches:
+        yield (
+            f"trainer.accumulate_grad_batches: more than an epoch has; got {accumulated}, and {batches} batches: their "
+            f"gradients are divided by {accumulated}; set trainer.accumulate_grad_batches={batches} or a smaller batch"
+        )
+
+
+def _of_workers(config: Config, data: VibrationData, *, here: int) -> Iterator[str]:
+    if not data.num_workers:
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if data.num_workers * here > cores:
+        yield (
+            f"data.num_workers: more processes than cores; got {data.num_workers} loader processes for each of {here}, "
+            f"and {cores} cores; set data.num_workers=0, the fastest where the store fits into memory"
+        )
+        return
+    assert data.store is not None
+    size, left = int(data.store.signals.nbytes), memory.available()
+    if left is not None and size < left:
+        yield (
+            f"data.num_workers: the store fits into memory; got {data.num_workers} loader processes for "
+            f"{size / 2**30:.2f} GiB: to send a batch takes longer than to read it; set data.num_workers=0"
+        )
+
+
+def _of_precision(config: Config) -> Iterator[str]:
+    import torch
+
+    precision = str(config["trainer"].get("precision") or "32-true")
+    on_gpu = config["trainer"].get("accelerator", "auto") != "cpu" and torch.cuda.is_available()
+    if on_gpu and precision.startswith("bf16") and not torch.cuda.is_bf16_supported(including_emulation=False):
+        yield f"trainer.precision: this GPU has no bfloat16; got {precision}, which is slow here; choose 16-mixed"
+    elif not on_gpu and precision == "16-mixed":
+        yield "trainer.precision: there is no GPU; got 16-mixed, for which bf16-mixed is taken; choose 32-true"
+    elif not on_gpu and precision in ("bf16-mixed", "bf16-true", "16-true"):
+        kind = "bf16" if precision.startswith("bf16") else "fp16"
+        known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+        if known and not any(has is True for name, has in known.items() if name.endswith(kind)):
+            yield f"trainer.precision: this CPU does not compute in {kind}; got {precision}, slow here; choose 32-true"

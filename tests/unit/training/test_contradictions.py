@@ -1,0 +1,84 @@
+"""Choices that contradict the data or the machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from phmbench import build
+from phmbench.data.datamodule import VibrationData
+from phmbench.training.contradictions import contradictions
+from tests.contract.composing import QUICK, composed
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> VibrationData:
+    stores = tmp_path_factory.mktemp("stores")
+    made = build.data(composed(*QUICK, "task/split=recordings", f"paths.cache={stores}"))
+    made.assign()
+    return made
+
+
+def said(data: VibrationData, *, size: int = 64, workers: int = 0, **trainer: Any) -> list[str]:
+    data.batch_size, data.num_workers = size, workers
+    config = composed(*QUICK, "trainer=cpu")
+    config = {**config, "trainer": {**config["trainer"], **trainer}}
+    return list(contradictions(config, data, processes=trainer.get("devices", 1)))
+
+
+def test_nothing_is_said_of_the_defaults(data: VibrationData):
+    assert said(data) == []
+
+
+def test_a_batch_larger_than_the_training_set(data: VibrationData):
+    windows = len(data.assignment.train)
+    (text,) = said(data, size=windows + 1)
+    assert text.startswith(
+        f"data.batch_size: more than there is to train on; got {windows + 1} windows in each of 1 proc"
+    )
+    assert said(data, size=windows) == []
+    (text,) = said(data, size=windows // 2 + 1, devices=2, strategy="ddp")
+    assert f"each batch has {windows // 2}; set data.batch_size={windows // 2}" in text
+
+
+def test_more_batches_in_a_step_than_in_an_epoch(data: VibrationData):
+    batches = len(data.assignment.train) // 64
+    (text,) = said(data, accumulate_grad_batches=batches + 1)
+    assert text.startswith("trainer.accumulate_grad_batches: more than an epoch has; got ")
+    assert f"set trainer.accumulate_grad_batches={batches} or a smaller batch" in text
+    assert said(data, accumulate_grad_batches=batches) == []
+    assert len(said(data, accumulate_grad_batches=2, limit_train_batches=1)) == 1
+
+
+def test_workers_that_make_it_slower(data: VibrationData):
+    (text,) = said(data, workers=1)
+    assert text.startswith("data.num_workers: the store fits into memory; got 1 loader processes for 0.0")
+    (text,) = said(data, workers=(os.cpu_count() or 1) + 1)
+    assert text.startswith("data.num_workers: more processes than cores; got")
+
+
+def test_precision_that_the_machine_does_not_have(data: VibrationData):
+    (text,) = said(data, precision="16-mixed")
+    assert "there is no GPU; got 16-mixed, for which bf16-mixed is taken; choose 32-true" in text
+    fast = any(has is True for name, has in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
+    texts = said(data, precision="bf16-mixed")
+    assert (
+        texts == [] if fast else texts[0].startswith("trainer.precision: this CPU does not compute in bf16; got bf16")
+    )
+
+
+def test_they_stand_in_the_record(tmp_path: Path):
+    """Of a run: said by the check, and by the data, in the result."""
+    from phmbench import run
+
+    config = composed(*QUICK, "trainer=cpu", "trainer.max_epochs=1", "model=spectral_linear", "task/split=recordings",
+                      "data.batch_size=100000", f"paths.cache={tmp_path / 'cache'}")  # fmt: skip
+    warned = run.execute(config, tmp_path / "run", pages=False)["warnings"]
+    assert [text.partition(":")[0] for text in warned[:2]] == [
+        "trainer.callbacks.early_stopping.patience",
+        "data.batch_size",
+    ]
