@@ -380,10 +380,15 @@ def _messages_to_screen() -> None:
 
 
 class _Plain(logging.Formatter):
-    """The text alone; `warning:` before it where it is one."""
+    """The text alone; a warning after that word, in lines of the screen's width."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return f"warning: {record.getMessage()}" if record.levelno == logging.WARNING else super().format(record)
+        if record.levelno != logging.WARNING:
+            return super().format(record)
+        import textwrap
+
+        text = f"warning: {record.getMessage()}"
+        return textwrap.fill(text, 100, subsequent_indent=" " * 9, break_long_words=False, break_on_hyphens=False)
 
 
 # -- the other commands ----------------------------------------------------------------------------------------------
