@@ -272,7 +272,8 @@ def load(path: Path) -> Config:
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as a configuration; {error}") from error
+        said = " ".join(str(error).split())  # YAML's are of several lines
+        raise ConfigError(f"{path}: cannot be read as a configuration; {said}") from error
     if _larger_than(MOST_VALUES, config):
         raise ConfigError(
             f"{path}: not a configuration; got more than {MOST_VALUES} values, by aliases of aliases; expected the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,6 +32,11 @@ TINY = (
     "trainer.max_epochs=2",
 )
 """Recordings and a trainer with which a run takes seconds."""
+
+
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:  # nohup, a job in the background: the runs that tests start would
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)  # inherit it
 
 
 @pytest.hookimpl(wrapper=True)

@@ -140,6 +140,10 @@ def test_a_checkpoint_is_tested_on_every_window_of_another_rig(command: Command)
     assert split["train"]["windows"] == 0
     counts = sum(map(sum, tested.result["confusion"]["counts"]))
     assert counts == split["test"]["windows"] > trained.result["split"]["test"]["windows"]
+    words = ("pipeline=evaluate", "pipeline.windows=all", f"init={best}", "data.sources.simulated.seed=1")
+    others = command(*TINY, *words, "data.sources.simulated.rigs=[motor]", name="others")
+    assert others.code == 0, others.err
+    assert others.result["split"]["shared"]["units"] == others.result["split"]["shared"]["samples"] == 0
     other = command(*TINY, *words, "data.sample_rate=6000", name="other")
     assert other.code == 3
     assert "data.sample_rate: the checkpoint was trained with 12000" in other.err

@@ -103,6 +103,8 @@ class Simulated:
         rig = signal_model.RIGS[name]
         nominal, load = rig.conditions[condition]
         unit = f"{name}-{fault}-{severity}-{bearing}" if severity else f"{name}-{fault}-{bearing}"
+        if self.seed:  # other bearings, so that a checkpoint can be tested on machines of another seed
+            unit += f"-seed{self.seed}"
         # Induction motors slow down under load, here by up to 1 %, and no two starts give the same speed.
         rng = np.random.default_rng(
             [

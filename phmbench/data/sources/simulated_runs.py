@@ -103,7 +103,7 @@ class SimulatedRuns:
         count = round(self.snapshots * min(max(life, 0.5), 2.0))
         onset = rng.uniform(0.5, 0.9) * (count - 1)
         nominal, load = rig.conditions[run % len(rig.conditions)]
-        unit = f"simulated/{name}-run-{run}"
+        unit = f"simulated/{name}-run-{run}" + (f"-seed{self.seed}" if self.seed else "")  # other bearings
         rows = []
         for k in range(count):
             level = START_DB + (END_DB - START_DB) * (k - onset) / (count - 1 - onset) if k >= onset else math.nan
