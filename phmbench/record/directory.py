@@ -61,7 +61,7 @@ class Record:
             RecordError: the folder holds a record (and `overwrite` is false), or a running one, or cannot be written.
         """
         path = Path(path).resolve()
-        descriptor = claim.claim(path)
+        descriptor, record = claim.claim(path), None
         try:
             if overwrite:
                 clear(path)
@@ -75,6 +75,8 @@ class Record:
             log.write(record.log, f"begun: {shlex.join(sys.argv)}")
             atomic.write_text(path / "environment.txt", environment.describe())
         except BaseException:
+            if record is not None:
+                record._close()
             lock.release(descriptor)
             raise
         return record
@@ -92,7 +94,7 @@ class Record:
         """
         path = Path(path).resolve()
         status = read_status(path)
-        descriptor = claim.claim(path)
+        descriptor, record = claim.claim(path), None
         try:
             if state(path) == "done":
                 raise RecordError(f"{path}: the run is done; got resume; expected a run that failed or was "
@@ -112,6 +114,8 @@ class Record:
                 logger.warning("resume: %s is damaged or missing; it is made again", path / name)
             atomic.write_text(path / "environment.txt", environment.describe())
         except BaseException:
+            if record is not None:
+                record._close()
             lock.release(descriptor)
             raise
         return record

@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from phmbench import types
-from phmbench.errors import PhmbenchError, RecordError
+from phmbench.errors import ConfigError, PhmbenchError, RecordError
 from phmbench.training.checkpoints import read_checkpoint
 from phmbench.training.trace import Trace, trace
 
 FOLDER, FILE, TOLD = "failure", "failure.ckpt", "failure.json"
 OTHERS = 30.0  # seconds in which the rank that saw it has saved, and its launcher has ended the others
+SPREAD = "in a module that is not known, the parameters being spread over ranks"
 AT_REST = 1.0  # a scaler of half precision starts at 65536 and halves; below 1 it is not the scale that overflows
 
 
@@ -64,17 +66,27 @@ class Finite(Callback):
 
     def _stop(self, trainer: Trainer, task: Any) -> None:
         what = "loss" if not bool(self.loss.isfinite()) else "gradient"
-        found = None
-        if type(trainer.strategy).__name__ != "FSDPStrategy":  # there, one rank alone can neither save nor run a step
-            saved = self._contents(trainer, task)
-            set_random_state(self.random)
+        if type(trainer.strategy).__name__ == "FSDPStrategy":  # one rank alone can neither save nor run a step
+            raise PhmbenchError(self._message(trainer, what, None, SPREAD))
+        contents = self._contents(trainer, task)
+        found, place = self._again(trainer, task)
+        if trainer.world_size > 1 and what == "gradient" and (found is None or found.where == "nowhere"):
+            time.sleep(OTHERS)  # the gradients of all ranks are added: it may have been another one's batch
+            if self.folder.exists():
+                raise PhmbenchError("trainer: gradients of another rank are not finite; its own message says more")
+        again = self._save(trainer, contents, what, found)
+        raise PhmbenchError(f"{self._message(trainer, what, found, place)}{again}")
+
+    def _again(self, trainer: Trainer, task: Any) -> tuple[Trace | None, str]:
+        """The step run again, and where its first value that is not finite was; what that raises ends no run."""
+        set_random_state(self.random)
+        try:
             with trainer.precision_plugin.train_step_context():
                 found = trace(task, self.batch)
-            if found.where == "nowhere" and trainer.world_size > 1:
-                time.sleep(OTHERS)
-                raise PhmbenchError("trainer: gradients of another rank are not finite; its own message says more")
-            self._save(trainer, saved, what, found)
-        raise PhmbenchError(self._message(trainer, what, found))
+        except Exception as error:  # out of memory, a module that a second pass is too much for, hooks of a user's own
+            said = " ".join(str(error).split())[:200]
+            return None, f"in a module that is not known: run again, the step ended in {type(error).__name__} ({said})"
+        return found, place_of(found)
 
     def _contents(self, trainer: Trainer, task: LightningModule) -> dict[str, Any]:
         return {
@@ -84,44 +96,55 @@ class Finite(Callback):
             "facts": trainer.datamodule.facts._asdict(),  # type: ignore[attr-defined]
         }
 
-    def _save(self, trainer: Trainer, contents: dict[str, Any], what: str, found: Trace) -> None:
-        """By the first rank that comes; failure.json last, so that what it speaks of is there."""
+    def _save(self, trainer: Trainer, contents: dict[str, Any], what: str, found: Trace | None) -> str:
+        """By the first rank that comes; how to see it again, in words."""
+        run = self.folder.parent
         try:
             self.folder.mkdir(parents=True)
+            self._write(contents, self._told(trainer, what, found))
         except FileExistsError:
-            return
+            pass
+        except (OSError, RuntimeError) as error:  # of torch's stream, on a full disk
+            shutil.rmtree(self.folder, ignore_errors=True)
+            return f"; the batch is not kept: {self.folder} cannot be written ({str(error).splitlines()[0]})"
+        return f"; see it with: phmbench rerun {run} --at-failure"
+
+    def _write(self, contents: dict[str, Any], told: dict[str, Any]) -> None:
+        """failure.json last, so that what it speaks of is there."""
         torch.save(contents, self.folder / FILE)
-        good = last_good(self.folder.parent / "checkpoints")
-        told = {
-            "what": what,
-            "epoch": trainer.current_epoch + 1,
-            "step": trainer.global_step + 1,
-            "rank": trainer.global_rank,
-            "where": found.where,
-            "module": found.first.name if found.first else None,
-            "type": found.first.kind if found.first else None,
-            "checkpoint": good,
-            "windows": windows(trainer.datamodule, self.batch),  # type: ignore[attr-defined]
-        }
         part = self.folder / f"{TOLD}.part"
         part.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(part, self.folder / TOLD)
 
-    def _message(self, trainer: Trainer, what: str, found: Trace | None) -> str:
+    def _told(self, trainer: Trainer, what: str, found: Trace | None) -> dict[str, Any]:
+        first = found.first if found else None
+        return {
+            "what": what,
+            "epoch": trainer.current_epoch + 1,
+            "step": trainer.global_step + 1,
+            "rank": trainer.global_rank,
+            "where": found.where if found else None,
+            "module": first.name if first else None,
+            "type": first.kind if first else None,
+            "checkpoint": last_good(self.folder.parent / "checkpoints"),
+            "windows": windows(trainer.datamodule, self.batch),  # type: ignore[attr-defined]
+        }
+
+    def _message(self, trainer: Trainer, what: str, found: Trace | None, place: str) -> str:
         at = f"epoch {trainer.current_epoch + 1}, step {trainer.global_step + 1}"
         rank = f", rank {trainer.global_rank}" if trainer.world_size > 1 else ""
         good = last_good(self.folder.parent / "checkpoints") or "none yet"
-        again = f"; see it with: phmbench rerun {self.folder.parent} --at-failure" if found else ""
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        scale = 1.0 if scaler is None else float(scaler.get_scale())
+        loss = float(self.loss) / scale * trainer.accumulate_grad_batches  # by which Lightning has divided it
         return (
-            f"trainer: the {what} is not finite; got {float(self.loss):.3g} as loss at {at}{rank}, {place_of(found)}; "
-            f"expected numbers; {_advice(found)}; last good checkpoint: {good}{again}"
+            f"trainer: the {what} is not finite; got {loss:.3g} as loss at {at}{rank}, {place}; expected numbers; "
+            f"{_advice(found)}; last good checkpoint: {good}"
         )
 
 
-def place_of(found: Trace | None) -> str:
+def place_of(found: Trace) -> str:
     """In words, where the first value that is not finite was."""
-    if found is None:
-        return "in a module that is not known, the parameters being spread over ranks"
     first = f"{found.first.name} ({found.first.kind})" if found.first else ""
     weights = ", whose weights are not finite" if found.first and not found.first.weights_well else ""
     return {
@@ -153,7 +176,7 @@ def windows(data: Any, batch: Any) -> list[dict[str, Any]]:
 def last_good(folder: Path) -> str | None:
     """The newest checkpoint of a run whose weights are finite."""
     for name in ("last.ckpt", "best.ckpt"):
-        if (folder / name).is_file():
+        with suppress(ConfigError):  # not there, or damaged
             weights = read_checkpoint(folder / name)["state_dict"].values()
             if all(bool(w.isfinite().all()) for w in weights if w.is_floating_point()):
                 return f"{folder.name}/{name}"

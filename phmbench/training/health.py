@@ -70,10 +70,12 @@ class Health(Callback):
         self.looked_at = -1  # step
 
     def state_dict(self) -> dict[str, Any]:
-        return {"said": sorted(self.said)}
+        dark = {name: looks.cpu() for name, looks in self.dark.items()}
+        return {"said": sorted(self.said), "in_a_row": self.in_a_row, "dark": dark}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.said = set(state_dict["said"])
+        self.in_a_row, self.dark = dict(state_dict["in_a_row"]), dict(state_dict["dark"])
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         step = trainer.global_step
@@ -114,7 +116,7 @@ class Health(Callback):
         for name, dark in look.dark.items():
             before = self.dark.get(name)
             known = before is not None and before.shape == dark.shape
-            self.dark[name] = (before + 1) * dark if known and before is not None else dark.long()
+            self.dark[name] = (before.to(dark.device) + 1) * dark if known and before is not None else dark.long()
         shares = {name: float((self.dark[name] >= IN_A_ROW).float().mean()) for name in look.dark}
         found = {name: share for name, share in shares.items() if share >= DEAD_SHARE}
         for name, share in found.items():

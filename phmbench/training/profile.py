@@ -202,6 +202,13 @@ class Trace:
             return None
         return record_function(f"{part}: {action}").__enter__()  # type: ignore[no-untyped-call]
 
+    def drop(self) -> None:
+        """End, and write nothing: torch has one profiler a process, which another run may want."""
+        profiler, self.profiler = self.profiler, None
+        if profiler is not None:
+            with contextlib.suppress(RuntimeError):  # what ended the run is what is to be told
+                profiler.stop()
+
     def close(self) -> None:
         """End, and write the file; nothing where none was begun."""
         if self.profiler is None:
@@ -249,6 +256,9 @@ def profiled(folder: Path) -> Iterator[FitProfiler]:
     except (KeyboardInterrupt, interrupt.Stopped):
         profiler.end()
         profile.write(folder, profiler.content())
+        raise
+    except BaseException:
+        profiler.trace.drop()
         raise
     profiler.end()
     profile.write(folder, profiler.content())

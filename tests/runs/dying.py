@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+
+from phmbench.training import finite
 
 
 class Dies(Callback):
@@ -16,7 +20,8 @@ class Dies(Callback):
 
     Args:
         where: name of the hook, such as on_train_batch_start.
-        how: "raise", "exit" (at once, with code 3), "kill" (SIGKILL) or "sleep" (for an hour, all ranks).
+        how: "raise", "exit" (at once, with code 3), "kill" (SIGKILL), "sleep" (for an hour, all ranks) or "spoil" (its
+            gradients are NaN, of which the step run again shows nothing).
         epoch: the first in which it happens, from 0.
         once: a file that is there once it has happened; None: it happens each time.
     """
@@ -38,4 +43,9 @@ class Dies(Callback):
             raise ZeroDivisionError("what a user's own class could raise")
         if self.how == "exit":
             os._exit(3)
+        if self.how == "spoil":
+            finite.OTHERS = 1.0  # seconds; two ranks on one machine need no more
+            for parameter in pl_module.parameters():
+                parameter.grad = torch.full_like(parameter, math.nan)
+            return
         os.kill(os.getpid(), signal.SIGKILL)

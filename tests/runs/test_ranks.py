@@ -61,8 +61,9 @@ def none_left(mark: str, *, seconds: float = 30) -> bool:
         ("on_train_batch_start", "kill", "rank 1 failed: its process was ended by SIGKILL; got no traceback"),
         ("on_validation_batch_end", "raise", "rank 1 failed: ZeroDivisionError: what"),
         ("on_test_batch_start", "exit", "rank 1 failed: its process exited with 3; got no traceback"),
+        ("on_after_backward", "spoil", "rank 1 failed: trainer: the gradient is not finite; got "),
     ],
-    ids=["set-up", "fit", "validation", "test"],
+    ids=["set-up", "fit", "validation", "test", "gradient"],
 )
 def test_a_rank_that_dies_ends_the_run(
     where: str, how: str, said: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
@@ -76,6 +77,7 @@ def test_a_rank_that_dies_ends_the_run(
     assert said in str(caught.value)
     assert record.state == "failed"
     log = (tmp_path / "run" / "log.txt").read_text()
+    assert ("and in no module when the batch was run again" in str(caught.value)) is (how == "spoil")
     assert ("in _die" in log) is (how == "raise")  # the whole traceback of the rank
     assert none_left(str(tmp_path))
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(("phmbench", "torchelastic"))]

@@ -228,6 +228,19 @@ def test_a_full_disk_says_what_to_do_and_leaves_the_old_file(tmp_path):
     assert state(tmp_path) == "interrupted"  # the disk was too full even to say that it failed
 
 
+@pytest.mark.parametrize("begin", [Record.open, lambda path, config: Record.resume(path)], ids=["open", "resume"])
+def test_a_record_that_cannot_be_begun_leaves_no_log_behind(tmp_path, config, begin):
+    Record.open(tmp_path / "run", config).interrupt()
+    run = tmp_path / ("other" if begin == Record.open else "run")
+    (run / "environment.txt").unlink(missing_ok=True)
+    (run / "environment.txt").mkdir(parents=True)
+    before = list(logging.getLogger("phmbench").handlers)
+    with pytest.raises(RecordError, match=r"environment\.txt: cannot be written"):
+        begin(run, config)
+    assert logging.getLogger("phmbench").handlers == before
+    assert lock.is_held(run) is False
+
+
 def test_children_are_begun_resumed_and_kept(tmp_path, config, fit):
     with Record.open(tmp_path, config) as top:
         fold = top.child("target-hit_sm/spectraquest", config)

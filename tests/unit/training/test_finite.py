@@ -91,6 +91,18 @@ class Later(nn.Module):
         return value / (self.batches < 4)
 
 
+class Once(nn.Module):
+    """Not finite in the first pass, and raises in the second one."""
+
+    passes = 0
+
+    def forward(self, value: Tensor) -> Tensor:
+        self.passes += 1
+        if self.passes > 1:
+            raise RuntimeError("a second pass")
+        return value * math.nan
+
+
 class Dropping(nn.Module):
     """The logarithm of what a dropout leaves: whether it is finite depends on what is drawn."""
 
@@ -155,6 +167,29 @@ def test_a_loss_of_its_own_making(job: Config, tmp_path: Path):
     assert (told["what"], told["where"]) == ("loss", "forward")
 
 
+def test_a_step_that_cannot_be_run_again_hides_nothing(job: Config, tmp_path: Path):
+    message, told, saved = failed(job, task(Small(Once())), tmp_path)
+    assert message.startswith("trainer: the loss is not finite; got nan as loss at epoch 1, step 1, in a module that")
+    assert "that is not known: run again, the step ended in RuntimeError (a second pass); expected numbers" in message
+    assert (told["where"], told["module"], len(told["windows"])) == (None, None, 64)
+    assert saved["batch"]["type"] == "Batch"
+
+
+def test_a_failure_that_cannot_be_saved_hides_nothing(job: Config, tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "failure").touch()  # a file in the place of the folder, as a read-only disk would refuse it
+    callback = finite.Finite(folder=tmp_path / "run" / "failure" / "failure")
+    trainer = build.trainer(job, tmp_path, extra=[callback])
+    with pytest.raises(PhmbenchError, match=r"the loss is not finite; .*; the batch is not kept: .* cannot be written"):
+        trainer.fit(task(Small(Log())), build.data(job))
+
+
+def test_the_loss_is_that_of_a_whole_batch(job: Config, tmp_path: Path):
+    """Lightning divides it by the batches of a step; a guess among five classes costs ln 5."""
+    job = {**job, "trainer": {**job["trainer"], "accumulate_grad_batches": 4}}
+    assert "got 1.6" in failed(job, task(Small(Root())), tmp_path)[0]
+
+
 def test_a_window_of_infinities(job: Config, tmp_path: Path, stores: str):
     """Sources and store refuse such samples; they are put into a copy of what was read."""
     job = composed(*WORDS, *QUIET, f"paths.cache={stores}", "data.normalise=none")
@@ -193,6 +228,8 @@ def test_the_last_good_checkpoint_is_named(job: Config, tmp_path: Path):
     weights = saved["state_dict"]
     weights["network.parts.0.first.weight"][0] = math.nan
     torch.save({"state_dict": weights}, tmp_path / "checkpoints" / "last.ckpt")
+    assert finite.last_good(tmp_path / "checkpoints") == "checkpoints/best.ckpt"
+    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"not a checkpoint")
     assert finite.last_good(tmp_path / "checkpoints") == "checkpoints/best.ckpt"
 
 
@@ -341,7 +378,7 @@ def test_a_scaler_may_skip_steps(job: Config, tmp_path: Path):
 def test_a_scaler_that_can_go_no_lower(job: Config, tmp_path: Path):
     """Halved 17 times, the scale is below one: it is not the scale."""
     with pytest.raises(
-        PhmbenchError, match=r"the gradient is not finite; .* in the gradient that model\.step \(Steep\)"
+        PhmbenchError, match=r"not finite; got 1\.\d+ as loss at .* in the gradient that model\.step \(Steep\)"
     ):
         scaled(job, task(Small(Steep(math.inf))), tmp_path, 40)
     assert finite.read_failure(tmp_path)[0]["step"] == 18

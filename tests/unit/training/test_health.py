@@ -166,6 +166,19 @@ def test_each_warning_once_also_after_the_fit_is_resumed(stores: str, tmp_path: 
     assert again == ["new"]
 
 
+def test_looks_before_a_run_was_cut_off_count(stores: str, tmp_path: Path):
+    """Two looks and two looks are four in a row: dead units are warned of as in a run of four."""
+    said: list[str] = []
+    for step in range(2):
+        job = composed(*WORDS, "trainer.callbacks.health.every=1", f"paths.cache={stores}")
+        job = {**job, "trainer": {**job["trainer"], "limit_train_batches": 2, "max_epochs": step + 1}}
+        one = task(Layers(nn.Linear(32, 32), nn.ReLU(), start=sunk), lr=0.0)
+        earlier = tmp_path / "checkpoints" / "last.ckpt" if step else None
+        build.trainer(job, tmp_path, extra=[], warn=said.append).fit(one, build.data(job), ckpt_path=earlier)
+        assert len(said) == step
+    assert "dead, zero for every window of 4" in said[0]
+
+
 @pytest.mark.parametrize("model", ["wdcnn", "resnet1d", "patch_transformer", "spectral_linear"])
 def test_nothing_is_said_of_our_models(model: str, stores: str, tmp_path: Path):
     """Five looks in an epoch, at each step."""

@@ -168,6 +168,22 @@ def test_what_was_profiled_until_ctrl_c_is_kept(tmp_path: Path):
     assert content(tmp_path)["parts"]["set_up"] > 0
 
 
+def test_an_error_takes_the_trace_with_it(tmp_path: Path):
+    """torch has one profiler a process: the next run can begin its own."""
+
+    def cut_off(folder: Path) -> None:
+        with profiled(folder) as profiler:
+            profiler.trace.open()
+            assert torch.autograd._profiler_enabled()
+            raise ZeroDivisionError
+
+    for name in ("first", "second"):
+        with pytest.raises(ZeroDivisionError):
+            cut_off(tmp_path / name)
+        assert not torch.autograd._profiler_enabled()
+        assert not (tmp_path / name).exists()
+
+
 # -- what it is for --------------------------------------------------------------------------------------------------
 
 
