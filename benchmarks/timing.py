@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+KEEP_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}  # as an installation has it; else ours alone is compiled at each start
 COVERAGE = 0.9  # of the interval, at least; few rounds give less: then it is from the smallest to the largest
 Measures = Mapping[str, float]
 
@@ -42,8 +43,9 @@ def spawn(
     lines, seen = [], None
     begun = time.monotonic()
     process = subprocess.Popen(
-        argv, env={**os.environ, **(env or {})}, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+        argv, env={**os.environ, **KEEP_BYTECODE, **(env or {})}, cwd=cwd,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
     assert process.stdout is not None
     with process.stdout:
         for line in process.stdout:

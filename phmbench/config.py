@@ -11,12 +11,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge, Le
-
 from phmbench.errors import ConfigError
 from phmbench.overrides import near
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # annotations are read from the source, by `check`
+    from annotated_types import Ge, Le
     from omegaconf import DictConfig
 
 Config = dict[str, Any]

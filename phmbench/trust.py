@@ -68,7 +68,7 @@ _PLUGINS = (
 _MODULE = ("torch.nn.Module", "torch.nn.modules.module.Module")
 _LIGHTNING = "lightning.pytorch"
 LIBRARIES = (
-    _kind("torch.optim", "torch.optim.", "torch.optim.optimizer.Optimizer"),
+    _kind("torch.optim", "torch.optim.", "torch.optim.optimizer.Optimizer", "torch.optim.adam.Adam"),
     _kind("torch.optim.lr_scheduler", "torch.optim.lr_scheduler.", "torch.optim.lr_scheduler.LRScheduler"),
     _kind("torch.nn", "torch.nn.modules.", *_MODULE),
     _kind(_LIGHTNING, f"{_LIGHTNING}.trainer.", f"{_LIGHTNING}.trainer.trainer.Trainer"),
@@ -230,12 +230,12 @@ def _not_ours(target: str, definition: Definition) -> str | None:
 def _not_needed(target: str, definition: Definition) -> str | None:
     """Library targets: of one of the kinds that are needed, and truly derived from its base."""
     if isinstance(definition.node, ast.ClassDef):
-        ancestors: frozenset[str] | None = None
+        ancestors = {syntax.dotted_name(base, definition.module) for base in definition.node.bases}  # not parsed
         for kind in LIBRARIES:
             if not (_starts(target, [kind.prefix]) and definition.dotted.startswith(kind.within)):
                 continue
-            if ancestors is None:
-                ancestors = frozenset(b if isinstance(b, str) else b.dotted for b in lineage(definition))
+            if ancestors.isdisjoint(kind.bases):
+                ancestors |= {b if isinstance(b, str) else b.dotted for b in lineage(definition)}
             if ancestors & kind.bases:
                 return None
     return _of_no_kind(target)
