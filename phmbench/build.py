@@ -103,6 +103,22 @@ def task(config: Config, facts: Facts) -> Task:
     return built
 
 
+def rehearse(config: Config) -> None:
+    """Make optimizer and schedule for one weight, before data are read for those of the network.
+
+    Raises:
+        ConfigError: torch refuses what they are given.
+    """
+    from torch import nn
+
+    from phmbench.tasks.base import Task
+
+    nodes = {name: config["task"].get(name) for name in ("optimizer", "scheduler")}
+    if nodes["optimizer"] is not None:  # else a task of the user's own, which knows what it does
+        parts: dict[str, Any] = {name: make(node, f"task.{name}") if node else None for name, node in nodes.items()}
+        Task(network=nn.Linear(1, 1, bias=False), **parts).configure_optimizers()
+
+
 def trainer(
     config: Config, folder: Path, *, extra: list[Callback], warn: Callable[[str], None] = log.warning
 ) -> Trainer:

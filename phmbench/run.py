@@ -29,6 +29,7 @@ def execute(
     """
     from phmbench import build
     from phmbench.check import check_contradictions
+    from phmbench.check.slots import EVALUATE
     from phmbench.pipelines import axes
     from phmbench.record import Record, atomic, screen
     from phmbench.training import joined, ranks, shortage, start
@@ -58,6 +59,9 @@ def execute(
         for finding in check_contradictions(config):
             if finding.severity == "warning":
                 record.warn(str(finding))
+        if config["pipeline"]["_target_"] != EVALUATE:
+            build.rehearse(config)
+        ranks.processes(config["trainer"])  # refused before data are read
         log.debug("run of %s into %s", config["pipeline"]["_target_"], record.path)
         outcome = axes.run(settled(config, record), record, pipeline)
         record.finish(outcome, pages=pages)

@@ -112,7 +112,7 @@ def _of_callbacks(config: Mapping[str, object], trainer: Mapping[str, object]) -
         if name in ("EarlyStopping", "ModelCheckpoint") and isinstance(node, Mapping):
             yield from _mode(where, node, config)
         if name == "EarlyStopping" and isinstance(node, Mapping):
-            yield from _never_stops(f"{where}.patience", node, trainer)
+            yield from _patience(f"{where}.patience", node, trainer)
         if name == "ModelCheckpoint" and isinstance(node, Mapping):
             yield from _never_kept(where, node, trainer)
     names = {name for name, _ in named.values()}
@@ -133,15 +133,18 @@ def _mode(where: str, node: Mapping[str, object], config: Mapping[str, object]) 
         )
 
 
-def _never_stops(where: str, node: Mapping[str, object], trainer: Mapping[str, object]) -> Iterator[Finding]:
-    """Patience counts validations."""
+def _patience(where: str, node: Mapping[str, object], trainer: Mapping[str, object]) -> Iterator[Finding]:
+    """It counts validations."""
+    patience: Any = node.get("patience", signature_of(str(node["_target_"])).by_name["patience"].literal)
+    if number(patience) < 0:
+        yield Finding(where, f"less than none; got {patience}; expected at least 0, by which the first validation that "
+                             "is not better ends the run; set a number of validations")  # fmt: skip
     epochs, every = number(trainer.get("max_epochs")), number(trainer.get("check_val_every_n_epoch"))
     inner = trainer.get("val_check_interval")
     often = 1 / inner if isinstance(inner, float) and 0 < inner < 1 else 1.0
     if type(inner) is int:
         return  # every so many batches: how often that is, the data say
     validations = epochs / (every if every >= 1 else 1) * often
-    patience: Any = node.get("patience", signature_of(str(node["_target_"])).by_name["patience"].literal)
     if epochs > 0 and number(patience) >= validations:
         yield warning(where, f"early stopping never acts; got a patience of {patience} and at most {validations:.0f} "
                              f"validations; lower it, or set {where.rpartition('.')[0]}=null")  # fmt: skip

@@ -52,6 +52,12 @@ def _wrong(node: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         yield "max_epochs", f"no epoch at all; got {epochs}; expected at least 1, or -1 for no limit"
     elif 0 < epochs < every:
         yield "check_val_every_n_epoch", f"validation would never run; got {every}; expected at most {epochs}"
+    steps = number(node.get("max_steps"))
+    if steps < 1 and steps != -1:
+        yield "max_steps", f"no step at all; got {steps:g}; expected at least 1, or -1 for no limit"
+    strategy = str(node.get("strategy"))
+    if strategy.startswith(("ddp_spawn", "ddp_fork", "ddp_notebook")):
+        yield "strategy", f"starts processes of its own, as a run does; got {strategy}; choose ddp"
     devices = node.get("devices")
     if node.get("accelerator") == "cpu" and not isinstance(devices, int) and devices not in (None, "auto", "1"):
         yield "devices", f"a CPU has no numbered devices; got {devices}; expected a number of processes"

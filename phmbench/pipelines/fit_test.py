@@ -20,16 +20,18 @@ def run(*, cfg: Config, record: Record) -> dict[str, Any]:
         record: where split, predictions and checkpoints go.
 
     Raises:
+        ConfigError: the trainer's limits leave no validation.
         LeakageError: the audit of the split, or of what the checkpoint `init` has seen, found shared samples.
     """
     from phmbench.pipelines.outcome import describe, prepared
     from phmbench.training import ranks
-    from phmbench.training.contradictions import contradictions
+    from phmbench.training.contradictions import contradictions, require_validation
     from phmbench.training.fit import fit_and_test
     from phmbench.training.launch import launch
 
     processes = ranks.processes(cfg["trainer"])
     data = prepared(cfg, record, processes=processes)
+    require_validation(cfg, data, processes=processes)
     if not ranks.rank():
         for text in contradictions(cfg, data, processes=processes):
             record.warn(text)

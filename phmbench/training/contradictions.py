@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from phmbench.config import Config
+from phmbench.data.batches import Batches
+from phmbench.errors import ConfigError
 from phmbench.training import memory, ranks
 
 if TYPE_CHECKING:
@@ -21,6 +24,36 @@ def contradictions(config: Config, data: VibrationData, *, processes: int) -> It
     yield from _of_batches(config, windows=len(data.assignment.train), size=data.batch_size, count=processes)
     yield from _of_workers(config, data, here=ranks.wanted(config["trainer"]))
     yield from _of_precision(config)
+
+
+def require_validation(config: Config, data: VibrationData, *, processes: int) -> None:
+    """A limit on steps leaves room for one validation: without any, there is no checkpoint to test.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    trainer, accumulated = config["trainer"], int(config["trainer"].get("accumulate_grad_batches") or 1)
+    most, every = int(trainer.get("max_steps") or -1), trainer.get("val_check_interval")
+    batches = Batches(
+        len(data.assignment.train), data.batch_size, rank=0, ranks=processes, seed=config["seed"], step=accumulated
+    )
+    epoch = _part(len(batches), trainer.get("limit_train_batches"))
+    if type(every) is not int:
+        every = _part(epoch, every) * int(trainer.get("check_val_every_n_epoch") or 1)
+    needed = math.ceil(every / accumulated)
+    if 0 < most < needed:
+        raise ConfigError(
+            f"trainer.max_steps: the run ends before its first validation; got {most}; expected at least {needed}, "
+            f"an epoch having {math.ceil(epoch / accumulated)} steps; set trainer.max_steps={needed}, or validate more "
+            "often with trainer.val_check_interval"
+        )
+
+
+def _part(batches: int, limit: float | None) -> int:
+    """Of an epoch's batches, by Lightning's rule: whole numbers are batches, others a share."""
+    if limit is None:
+        return batches
+    return min(batches, limit) if type(limit) is int else max(1, int(batches * limit))
 
 
 def _of_batches(config: Config, *, windows: int, size: int, count: int) -> Iterator[str]:

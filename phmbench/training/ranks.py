@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from phmbench.errors import ConfigError, PhmbenchError
+from phmbench.overrides import near
 
 if TYPE_CHECKING:
     from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -62,10 +63,11 @@ def wanted(trainer: Mapping[str, Any]) -> int:
     """How many processes the trainer's settings ask for on this machine.
 
     Raises:
-        ConfigError: they ask for a GPU, or for several machines, and there is none or only one.
+        ConfigError: they ask for a GPU, for several machines, or for a strategy or accelerator, and there is none.
     """
     import torch
 
+    _require_known(trainer)
     accelerator, devices = trainer.get("accelerator", "auto"), trainer.get("devices", "auto")
     strategy, gpus = str(trainer.get("strategy") or "auto"), torch.cuda.device_count()
     on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and gpus > 0)
@@ -87,6 +89,21 @@ def wanted(trainer: Mapping[str, Any]) -> int:
     if isinstance(devices, str) and "," in devices:
         devices = [part for part in devices.split(",") if part.strip()]
     return len(devices) if isinstance(devices, list) else int(devices)
+
+
+def _require_known(trainer: Mapping[str, Any]) -> None:
+    """Lightning looks at these names when the data have been read."""
+    from lightning.pytorch.accelerators import AcceleratorRegistry
+    from lightning.pytorch.strategies import StrategyRegistry
+
+    for key, known in (
+        ("strategy", StrategyRegistry.available_strategies()),
+        ("accelerator", sorted({*AcceleratorRegistry.available_accelerators(), "gpu"})),
+    ):
+        name = trainer.get(key) or "auto"
+        if isinstance(name, str) and name.lower() not in ("auto", *known):
+            there = near(name, known) or f"there are auto, {', '.join(known)}"
+            raise ConfigError(f"trainer.{key}: none of that name; got {name}; expected one of Lightning's; {there}")
 
 
 def processes(trainer: Mapping[str, Any]) -> int:

@@ -57,6 +57,7 @@ def test_the_defaults_and_every_trainer_agree_with_themselves():
          f"{TRAINER}.patience: early stopping never acts; got a patience of 15 and at most 1 validations"),
         ((), [(f"{TRAINER}.patience", 50), ("trainer.check_val_every_n_epoch", 2)], "warning",
          "got a patience of 50 and at most 50 validations"),
+        ((), [(f"{TRAINER}.patience", -1)], "error", "early_stopping.patience: less than none; got -1; expected at"),
         ((), [(f"{TRAINER}.mode", "min")], "error", "mode: the wrong way round for val/macro_f1; got min"),
         ((), [(f"{KEPT}.save_top_k", 0)], "error", "save_top_k: keeps no checkpoint, so there is none to test"),
         ((), [(f"{KEPT}.every_n_epochs", 101)], "error", "every_n_epochs: no checkpoint is kept before the run ends"),

@@ -24,6 +24,8 @@ TRAINER = {"_target_": "lightning.pytorch.Trainer", "accelerator": "cpu", "max_e
                                         "what is tested; remove it"),
         ("barebones", True, "not possible in a run; got True; it leaves nothing to record; remove it"),
         ("max_epochs", 0, "no epoch at all; got 0; expected at least 1, or -1 for no limit"),
+        ("max_steps", 0, "no step at all; got 0; expected at least 1, or -1 for no limit"),
+        ("strategy", "ddp_spawn", "starts processes of its own, as a run does; got ddp_spawn; choose ddp"),
         ("check_val_every_n_epoch", 5, "validation would never run; got 5; expected at most 4"),
         ("devices", "0,1", "a CPU has no numbered devices; got 0,1; expected a number of processes"),
         ("devices", [0, 1], "a CPU has no numbered devices; got [0, 1]"),
@@ -38,6 +40,7 @@ def test_what_no_run_can_mean(name: str, value: object, message: str):
 @pytest.mark.parametrize(
     "values",
     [
+        {"max_steps": -1, "strategy": "ddp"},
         {"max_epochs": -1, "check_val_every_n_epoch": 3},
         {"limit_train_batches": 2, "limit_val_batches": 0.5, "limit_test_batches": None},
         {"devices": 2, "accumulate_grad_batches": 4, "gradient_clip_val": None},

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from phmbench import build
+from phmbench import build, run
+from phmbench.config import Config
 from phmbench.data.datamodule import VibrationData
-from phmbench.training.contradictions import contradictions
+from phmbench.errors import ConfigError
+from phmbench.training.contradictions import contradictions, require_validation
 from tests.contract.composing import QUICK, composed
 
 
@@ -71,10 +73,68 @@ def test_precision_that_the_machine_does_not_have(data: VibrationData):
     )
 
 
+def refused(data: VibrationData, **trainer: Any) -> str:
+    data.batch_size = 64
+    config = composed(*QUICK, "trainer=cpu")
+    try:
+        require_validation({**config, "trainer": {**config["trainer"], **trainer}}, data, processes=1)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def test_a_run_that_ends_before_it_is_validated(data: VibrationData):
+    steps = len(data.assignment.train) // 64
+    text = refused(data, max_steps=steps - 1)
+    assert text.startswith(
+        f"trainer.max_steps: the run ends before its first validation; got {steps - 1}; expected at least {steps}"
+    )
+    assert refused(data, max_steps=2 * steps - 1, check_val_every_n_epoch=2)
+    assert refused(data, max_steps=1, val_check_interval=2)
+    assert refused(data, max_steps=1, val_check_interval=2, accumulate_grad_batches=2) == ""
+    for most in ({"max_steps": steps}, {"max_steps": 2, "limit_train_batches": 2}, {"max_steps": -1}, {}):
+        assert refused(data, **most) == ""
+    assert refused(data, max_steps=steps // 2, val_check_interval=0.5) == ""
+    assert refused(data, max_steps=1, limit_train_batches=2.5 / steps)
+
+
+def test_lightning_counts_steps_in_the_same_way(tmp_path: Path):
+    """With one step fewer it is refused; with as many as are said to be needed there is a checkpoint to test."""
+    words = (*QUICK, "trainer=cpu", "model=spectral_linear", "task/split=recordings", f"paths.cache={tmp_path / 'c'}")
+    for number, more in enumerate((("trainer.accumulate_grad_batches=2",), ("trainer.val_check_interval=0.4",))):
+        with pytest.raises(ConfigError, match="the run ends before its first validation; got 1") as caught:
+            run.execute(composed(*words, *more, "trainer.max_steps=1"), tmp_path / f"{number}-less", pages=False)
+        needed = int(str(caught.value).partition("at least ")[2].partition(",")[0])
+        config = composed(*words, *more, f"trainer.max_steps={needed}")
+        assert "test/macro_f1" in run.execute(config, tmp_path / str(number), pages=False)["metrics"]
+
+
+def test_what_torch_and_lightning_refuse_is_refused_before_data_are_read(tmp_path: Path):
+    nowhere = (f"paths.cache={tmp_path / 'cache'}", "trainer=cpu")
+    for number, (word, text) in enumerate(
+        {
+            "task.optimizer.betas=[2,3]": "task.optimizer: Invalid beta parameter at index 0: 2",
+            "task.optimizer.lr=-1": "task.optimizer: Invalid learning rate: -1",
+            "trainer.strategy=dpp": "trainer.strategy: none of that name; got dpp; expected one of Lightning's; did",
+            "trainer.accelerator=cpuu": "trainer.accelerator: none of that name; got cpuu; expected one of",
+        }.items()
+    ):
+        with pytest.raises(ConfigError) as caught:
+            run.execute(composed(*QUICK, *nowhere, word), tmp_path / str(number), pages=False)
+        assert text in str(caught.value)
+    with pytest.raises(ConfigError, match=r"task\.scheduler: .*Expected positive integer T_0"):
+        build.rehearse(with_scheduler("CosineAnnealingWarmRestarts", T_0=1.5))
+    assert not (tmp_path / "cache").exists()
+
+
+def with_scheduler(name: str, **values: Any) -> Config:
+    config = composed(*QUICK, "trainer=cpu")
+    node = {"_target_": f"torch.optim.lr_scheduler.{name}", "_partial_": True, **values}
+    return {**config, "task": {**config["task"], "scheduler": node}}
+
+
 def test_they_stand_in_the_record(tmp_path: Path):
     """Of a run: said by the check, and by the data, in the result."""
-    from phmbench import run
-
     config = composed(*QUICK, "trainer=cpu", "trainer.max_epochs=1", "model=spectral_linear", "task/split=recordings",
                       "data.batch_size=100000", f"paths.cache={tmp_path / 'cache'}")  # fmt: skip
     warned = run.execute(config, tmp_path / "run", pages=False)["warnings"]
