@@ -1,6 +1,6 @@
 """`python -m phmbench`, the same as the console command."""
 
-from phmbench.cli import main
+from phmbench.entry import main
 
 if __name__ == "__main__":
     main()

@@ -102,7 +102,7 @@ def test_the_package_imports_nothing_and_changes_nothing():
 
 
 def test_the_modules_of_start_up_change_nothing_either():
-    names = ("cli", "config", "check", "trust", "signatures", "options", "types", "errors", "record")
+    names = ("entry", "cli", "config", "check", "trust", "signatures", "options", "types", "errors", "record")
     more = "\n".join(f"import phmbench.{name}" for name in names)
     code, heavy, _ = loaded(PLAIN.format(more=more))
     assert (code, heavy) == (0, [])

@@ -50,6 +50,28 @@ def test_the_second_signal_ends_the_process_at_once():
     assert process.wait(timeout=20) == 143
 
 
+EARLY = """
+import os, runpy, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "phmbench.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+signal.signal(signal.SIGINT, signal.SIG_IGN if "ignored" in sys.argv else signal.default_int_handler)
+sys.argv[1:] = ["--version"]
+runpy.run_module("phmbench", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(("word", "code", "said"), [("", 130, "interrupted\n"), ("ignored", 0, "")])
+def test_ctrl_c_before_the_command_line_is_there(word: str, code: int, said: str):
+    """While its modules are imported, of which the largest are the configuration's."""
+    done = subprocess.run([sys.executable, "-c", EARLY, word], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (code, said)
+
+
 def test_what_is_ignored_stays_ignored():
     """As under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -1,0 +1,34 @@
+"""Where commands begin: Ctrl-C while the command line itself is still being imported ends it with one line, too."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+
+def main() -> None:
+    """The console command `phmbench`."""
+    _answer_ctrl_c()
+    from phmbench import cli
+
+    cli.main()
+
+
+def train() -> None:
+    """`python train.py`."""
+    _answer_ctrl_c()
+    from phmbench import cli
+
+    cli.train()
+
+
+def _answer_ctrl_c() -> None:
+    """Until the command listens itself (`phmbench.interrupt`); one that is ignored stays ignored."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    os.write(2, b"interrupted\n")
+    os._exit(128 + number)  # nothing has been begun
