@@ -73,10 +73,13 @@ def profile(signal: NDArray[np.floating[Any]], rate_hz: float) -> NDArray[np.flo
     samples = channels[:, :number]
     samples = samples - samples.mean(axis=1, keepdims=True, dtype=np.float64)
     scale = np.sqrt(np.einsum("ct,ct->c", samples, samples) / samples.shape[1])
-    samples = (samples[scale > 0] / scale[scale > 0, None]).astype(np.float32)
+    if not scale.all():  # a dead channel
+        samples, scale = samples[scale > 0], scale[scale > 0]
     if not samples.size:
         return np.zeros(PROFILE_SIZE, np.float32)
-    spectrum = rfft(samples, n=number, axis=1)  # (C, bins), a bin is rate / number wide
+    single: NDArray[np.float32] = np.empty(samples.shape, np.float32)  # in place: new pages took half the time
+    np.divide(samples, scale[:, None], out=single, casting="same_kind")
+    spectrum = rfft(single, n=number, axis=1)  # (C, bins), a bin is rate / number wide
     top = min(TOP_SHARE * rate_hz, TOP_HZ) * number / rate_hz
     edges = [round(share * top) for share in BAND_EDGES]
     bands = [_fluctuation(spectrum[:, a : max(b, a + 1)]) for a, b in itertools.pairwise(edges)]

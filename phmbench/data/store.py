@@ -12,6 +12,7 @@ import logging
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -257,13 +258,13 @@ def _convert(
     path: Path, position: int, chosen: Plan, sources: Mapping[str, Source], nan: How, progress: Progress | None
 ) -> tuple[list[str], NDArray[np.float32], NDArray[np.uint32], dict[str, list[Any]]]:
     """Write all recordings, one after the other; give content hashes (R,), profiles (R, P), CRCs (R,), and the columns
-    `gaps` and `interpolated`."""
+    `gaps` and `interpolated`. What is told of one is found beside the reading of the next: NumPy lets go of the lock.
+    """
     number = len(chosen.rows)
-    content, crc = [], np.empty(number, np.uint32)
+    told: list[Future[tuple[str, NDArray[np.float32], int]]] = []
     holes: dict[str, list[Any]] = {"gaps": [], "interpolated": []}
-    profiles = np.empty((number, fingerprint.PROFILE_SIZE), np.float32)
     _announce(chosen)
-    with open(path, "r+b") as file:
+    with open(path, "r+b") as file, ThreadPoolExecutor(1) as beside:
         file.seek(position)
         for i, row in enumerate(chosen.rows):
             name, wanted = str(row["recording"]), chosen.table["channels"].iloc[i]
@@ -274,13 +275,20 @@ def _convert(
                 raise RuntimeError(f"{name}: resampling gave {block.shape[1]} samples, not {chosen.length[i]}")
             holes["gaps"].append(gaps.resampled(mended.gaps, chosen.ratio[i], block.shape[1]))
             holes["interpolated"].append(mended.filled)
+            if i:
+                told[-1].result()  # two recordings in memory, not more
+            told.append(beside.submit(_told, block, name, chosen.rate_hz))
             file.write(block.data)
-            crc[i] = zlib.crc32(block.data)
-            content.append(fingerprint.content_hash(block) or f"constant:{name}")  # two dead sensors are no copies
-            profiles[i] = fingerprint.profile(block, chosen.rate_hz)
             if progress is not None:
                 progress(i + 1, number)
-    return content, profiles, crc, holes
+        content, profiles, crc = zip(*(one.result() for one in told), strict=True)
+    return list(content), np.stack(profiles), np.array(crc, np.uint32), holes
+
+
+def _told(block: NDArray[np.float32], name: str, rate_hz: float) -> tuple[str, NDArray[np.float32], int]:
+    """What a recording is known by: content hash, profile, CRC."""
+    content = fingerprint.content_hash(block) or f"constant:{name}"  # two dead sensors are no copies
+    return content, fingerprint.profile(block, rate_hz), zlib.crc32(block.data)
 
 
 def _announce(chosen: Plan) -> None:
