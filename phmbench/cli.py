@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
     from omegaconf import DictConfig
 
+    from phmbench.origins import Chosen
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The console command `phmbench`."""
@@ -180,6 +182,17 @@ class Line:
         except (YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(_together([*self.wrong, *damaged(self.places)])) from error
 
+    def chosen(self, composed: DictConfig) -> Chosen:
+        """What a job was composed of."""
+        from phmbench.origins import Chosen
+
+        rigs = composed.get("data", {}).get("rigs") or ()
+        words = [str(word) for word in composed.hydra.overrides.task]
+        several = (word.partition("=") for word in words if "=[" in word)  # of which Hydra notes no choice
+        choices = {group: options for group, _, options in several if group in self.options}
+        choices.update((group.split("@")[0], option) for group, option in _choices(composed).items())
+        return Chosen(words, choices, self.options, [rigs] if isinstance(rigs, str) else list(rigs))
+
 
 def _listed(word: str) -> list[str]:
     return [part.strip().strip("'\"") for part in word.split("=", 1)[1].strip("[]").split(",") if part.strip()]
@@ -201,11 +214,24 @@ def checked(line: Line, composed: DictConfig, choices: dict[str, str]) -> config
 
     line.wrong += [message for message in config.forbidden(composed) if message not in line.wrong]
     job = config.plain(composed, line.places)
-    found = [str(finding) for finding in check(job, trusted=line.trusted) if finding.severity == "error"]
+    chosen = line.chosen(composed)
+    found = [
+        f"{finding}{_stated(finding.path, chosen)}"
+        for finding in check(job, trusted=line.trusted)
+        if finding.severity == "error"
+    ]
     if line.wrong or found:
         raise ConfigError(_together([*line.wrong, *found]))
     filled, _ = fill(job)
     return {**filled, "choices": choices}
+
+
+def _stated(path: str, chosen: Chosen) -> str:
+    """` (model/mine.yaml)` after a finding about a value of that file; nothing of what the command line gives."""
+    from phmbench.origins import COMMAND_LINE, origin
+
+    file = origin(path, chosen) if path else COMMAND_LINE
+    return "" if file in ("", COMMAND_LINE) else f" (in {file})"
 
 
 def _choices(composed: DictConfig) -> dict[str, str]:
@@ -423,8 +449,8 @@ def _show(words: list[str]) -> int:
         HydraConfig.instance().set_config(composed)
         job = config.plain(composed, line.places)
         filled, added = fill(job)
-        choices = _choices(composed)
-    print(show(filled, added, line.args.overrides, choices, line.options))
+        chosen = line.chosen(composed)
+    print(show(filled, added, chosen))
     for message in line.wrong:
         print(message, file=sys.stderr)
     return 2 if line.wrong else 0

@@ -13,11 +13,13 @@ from typing import Any
 
 from phmbench.config import Place
 from phmbench.errors import ConfigError
+from phmbench.origins import COMMAND_LINE, Chosen, bases, origin
 from phmbench.signatures import Signature, signature_of
 from phmbench.trust import LIBRARY_PACKAGES
 
 Options = Mapping[str, Mapping[str, Sequence[Place]]]
 WIDTH = 100
+DEFAULT = "default of the signature"
 GROUPS = {
     "data": "which recordings",
     "task": "what is learned from them, and how it is split, trained and scored",
@@ -66,8 +68,7 @@ def target(file: Path) -> str:
     found = re.search(r"^_target_:\s*([\w.]+)\s*$", text, re.MULTILINE)
     if found:
         return found.group(1)
-    bases = re.findall(r"^\s*-\s*([\w/]+)\s*$|^defaults:\s*\[([\w/]+)", text, re.MULTILINE)
-    for base in (name for pair in bases for name in pair if name and name != "_self_"):
+    for base in bases(text):
         parent = file.parent / f"{base}.yaml"
         if parent.is_file() and parent != file and (inherited := target(parent)):
             return inherited
@@ -153,28 +154,16 @@ def _about(file: Path, place: Place) -> dict[str, str]:
     }
 
 
-def show(
-    filled: Mapping[str, Any],
-    added: Collection[str],
-    overrides: Sequence[str],
-    choices: Mapping[str, str],
-    known: Options,
-) -> str:
-    """The configuration as YAML, each value with where it comes from: command line, an option's file, or a signature.
-
-    An option's file may build on others of its folder; the file named is the one that was chosen.
+def show(filled: Mapping[str, Any], added: Collection[str], chosen: Chosen) -> str:
+    """The configuration as YAML, each value with where it comes from: command line, a file of conf/, or a signature.
 
     Args:
         filled: the configuration, defaults of signatures filled in.
         added: dotted paths that were filled in.
-        overrides: the words of the command line.
-        choices: option by group.
-        known: all options.
+        chosen: what it was composed of.
     """
-    given = {word.lstrip("+").split("=", 1)[0] for word in overrides if "=" in word} - set(known)
-    choices = {group.split("@")[0]: option for group, option in choices.items()}
     lines: list[tuple[str, str]] = []
-    _walk(filled, "", "", lines, lambda path: _origin(path, given, added, choices, known))
+    _walk(filled, "", "", lines, lambda path: DEFAULT if path in added else origin(path, chosen))
     width = min(60, max((len(text) for text, origin in lines if origin), default=0))
     return "\n".join(_with_origin(text, origin, width) for text, origin in lines)
 
@@ -189,38 +178,10 @@ def _walk(node: Mapping[str, Any], path: str, indent: str, lines: list[tuple[str
             lines.append((f"{indent}{key}: {_short(value)}", origin(here)))
 
 
-def _origin(path: str, given: set[str], added: Collection[str], choices: Mapping[str, str], known: Options) -> str:
-    if any(path == key or path.startswith(f"{key}.") for key in given):
-        return "command line"
-    if path in added:
-        return "default of the signature"
-    experiment = known.get("experiment", {}).get(choices.get("experiment", ""))
-    if experiment and _states(file_of("experiment", choices["experiment"], experiment), path):
-        return f"experiment/{choices['experiment']}.yaml"
-    parts = path.split(".")
-    for depth in (2, 1):
-        group = "/".join(parts[:depth])
-        if group in choices and len(parts) > depth:
-            return f"{group}/{choices[group]}.yaml"
-    return "train.yaml"
-
-
-def _states(file: Path, path: str) -> bool:
-    """Whether a YAML gives the value at a dotted path."""
-    import yaml
-
-    node = yaml.safe_load(file.read_text(encoding="utf-8"))
-    for key in path.split("."):
-        if not isinstance(node, Mapping) or key not in node:
-            return False
-        node = node[key]
-    return True
-
-
 def _with_origin(text: str, origin: str, width: int) -> str:
     if not origin:
         return _bold(text) if not text.startswith(" ") else text
-    colour = {"command line": "33", "default of the signature": "2"}.get(origin, "36")
+    colour = {COMMAND_LINE: "33", DEFAULT: "2"}.get(origin, "36")
     return f"{text.ljust(width)}  {_colour(f'# {origin}', colour)}"
 
 

@@ -119,6 +119,7 @@ EARLY += [
     "phmbench.syntax",
     "phmbench.lineage",
     "phmbench.options",
+    "phmbench.origins",
     "phmbench.launcher",
     "phmbench.overrides",
     "phmbench.types",
