@@ -27,23 +27,28 @@ def seen(rows: NDArray[np.int64], *, table: pd.DataFrame, windows: Windows, wind
         windows: the window index.
         window: samples of a window.
     """
-    rows = np.sort(rows)
-    recording, start = windows.recording[rows], windows.start[rows]
-    found = []
-    for r, starts in zip(*_grouped(recording, start), strict=True):
-        row = table.iloc[r]
-        unit = row["unit"]
-        found.append(
-            {
-                "recording": str(row["recording"]),
-                "rig": str(row["rig"]),
-                "unit": None if unit is None or unit != unit else str(unit),
-                "content": str(row["content"]),
-                "rate_hz": float(row["rate_hz"]),
-                "runs": runs(starts, window),
-            }
-        )
-    return found
+    order = np.lexsort((windows.start[rows], windows.recording[rows]))
+    recording, start = windows.recording[rows][order], windows.start[rows][order]
+    distinct, where = np.unique(recording, return_index=True)
+    begins = np.diff(start, prepend=start[:1]) > window
+    begins[where] = True
+    first = np.flatnonzero(begins)
+    last = np.append(first[1:], len(rows)) - 1
+    spans: dict[int, list[list[int]]] = {r: [] for r in distinct.tolist()}
+    for r, a, b in zip(recording[first].tolist(), start[first].tolist(), start[last].tolist(), strict=True):
+        spans[r].append([a, b + window - 1])
+    columns = [table[name].iloc[distinct] for name in ("recording", "rig", "unit", "content", "rate_hz")]
+    return [
+        {
+            "recording": str(name),
+            "rig": str(rig),
+            "unit": None if unit is None or unit != unit else str(unit),
+            "content": str(content),
+            "rate_hz": float(rate),
+            "runs": spans[r],
+        }
+        for r, name, rig, unit, content, rate in zip(spans, *columns, strict=True)
+    ]
 
 
 def overlap(
@@ -102,9 +107,3 @@ def runs(starts: NDArray[np.int64], window: int) -> list[list[int]]:
 def common(first: float, last: float, other: Sequence[float]) -> int:
     """Samples that two runs [first, last] share."""
     return max(0, int(min(last, other[1]) - max(first, other[0])) + 1)
-
-
-def _grouped(keys: NDArray[np.int64], values: NDArray[np.int64]) -> tuple[list[int], list[NDArray[np.int64]]]:
-    order = np.argsort(keys, kind="stable")
-    distinct, first = np.unique(keys[order], return_index=True)
-    return [int(key) for key in distinct], np.split(values[order], first[1:])

@@ -56,6 +56,12 @@ def commit(folder: Path | None = None) -> str | None:
     return f"{sha}-dirty" if len(facts) < len(said.splitlines()) else sha
 
 
+@functools.cache
+def commit_here() -> str | None:
+    """The commit of the current folder, asked once a process: what is imported stays what it is."""
+    return commit()
+
+
 def describe(argv: list[str] | None = None) -> str:
     """The text of environment.txt: one fact a line, then every installed package with its version."""
     facts: Mapping[str, object] = {
@@ -66,7 +72,7 @@ def describe(argv: list[str] | None = None) -> str:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory": _memory(),
         "gpu": ", ".join(gpus()) or "none",
-        "commit": commit() or "none",
+        "commit": commit_here() or "none",
     }
     return "\n".join([*(f"{name}: {value}" for name, value in facts.items()), "", *_installed(), ""])
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from phmbench.errors import RecordError
@@ -33,7 +32,6 @@ def build(
     confusion: Mapping[str, Any] | None = None,
     batch: Mapping[str, int] | None = None,
     choices: Mapping[str, str | None] | None = None,
-    folder: Path | None = None,
 ) -> Result:
     """The result of one fit; versions and commit are found here.
 
@@ -48,7 +46,6 @@ def build(
         batch: size (windows of a process), processes, accumulated (batches of a step), effective (windows of a step);
             None where nothing was trained.
         choices: group to option: the sentence.
-        folder: whose git commit is meant; default: the current folder.
     """
     level = split.get("level")
     weak = level in LEVELS and LEVELS.index(level) < LEVELS.index("unit")
@@ -74,7 +71,7 @@ def build(
             "seconds": {"set_up": 0.0, "fit": 0.0, "test": 0.0, **seconds},
             "warnings": [],
             "versions": environment.versions(),
-            "commit": environment.commit(folder),
+            "commit": environment.commit_here(),
         }
     )
 
