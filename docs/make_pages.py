@@ -24,7 +24,7 @@ from phmbench.signatures import NOT_LITERAL, Parameter, Signature
 REFERENCE = Path(__file__).parent / "reference"
 MADE = "<!-- made by docs/make_pages.py: change the code or the YAML, then run it -->"
 PAGES: Mapping[str, tuple[str, Sequence[str]]] = {
-    "data": ("Data", ["data"]),
+    "data": ("Data", ["data", "data/augment"]),
     "task": ("Tasks", ["task"]),
     "split": ("Splits", ["task/split"]),
     "training": ("Algorithms, heads, optimizers, schedulers",

@@ -68,8 +68,10 @@ def function(node: Mapping[str, Any]) -> Any:
 def data(config: Config) -> VibrationData:
     """Sources, split and all that lies between them; nothing is read yet."""
     split = make(config["task"]["split"], "task.split", seed=config["seed"])
+    node = {name: value for name, value in config["data"].items() if name != "augment"}
+    augment = make(config["data"]["augment"], "data.augment") if config["data"]["augment"] else None
     built: VibrationData = make(
-        config["data"], "data", split=split, cache=config["paths"]["cache"], seed=config["seed"]
+        node, "data", split=split, augment=augment, cache=config["paths"]["cache"], seed=config["seed"]
     )
     return built
 

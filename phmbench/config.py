@@ -193,9 +193,9 @@ def plain(composed: DictConfig, where: Sequence[Place]) -> Config:
         raise ConfigError(
             f"{getattr(error, 'full_key', '') or 'configuration'}: {str(error).splitlines()[0]}"
         ) from error
-    task = config.get("task")
-    if isinstance(task, dict):  # an option without content, such as scheduler=none, is nothing
-        config["task"] = {key: None if value == {} else value for key, value in task.items()}
+    for name in ("data", "task"):  # an option without content, such as scheduler=none, is nothing
+        if isinstance(config.get(name), dict):
+            config[name] = {key: None if value == {} else value for key, value in config[name].items()}
     return dict(config)
 
 

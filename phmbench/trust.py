@@ -25,6 +25,7 @@ OWN_CLASSES = (
     "phmbench.adaptation",
     "phmbench.adapters",
     "phmbench.algorithms",
+    "phmbench.data.augment",
     "phmbench.data.datamodule",
     "phmbench.data.normalise",
     "phmbench.data.sources",

@@ -36,7 +36,7 @@ HEAD_FACTS = FACTS | {"features"}
 """Facts by the name of the parameter; `features` is the model's and no fact for the model itself."""
 
 
-WHOLE = (*NODES, "task.split", "task.head", *MAPPINGS_OF_NODES)
+WHOLE = (*NODES, "data.augment", "task.split", "task.head", *MAPPINGS_OF_NODES)
 """Nodes, and parents of nodes, that are built at once: none of them waits for arguments."""
 
 
@@ -44,6 +44,7 @@ EVALUATE, FIT_TEST = "phmbench.pipelines.evaluate.run", "phmbench.pipelines.fit_
 """The pipeline that trains nothing, and the one that tests what validation chose."""
 HOMES = {
     "data": ("phmbench.data.datamodule",),
+    "data.augment": ("phmbench.data.augment",),
     "data.sources.*": ("phmbench.data.sources",),
     "task": ("phmbench.tasks",),
     "task.split": ("phmbench.data.splits",),

@@ -13,6 +13,7 @@ import torch
 from annotated_types import Ge
 from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from phmbench.data import normalise as norm
@@ -48,8 +49,8 @@ class Split(Protocol):
 class VibrationData(LightningDataModule):
     """All that a run reads: recordings in a store, an index of windows over them, a split that was audited.
 
-    The order is split, then statistics for normalisation (training windows only), then batches. Nothing is copied: a
-    window is a slice of a memory map until its batch is gathered.
+    The order is split, then statistics for normalisation (training windows only), then batches, and last what varies
+    those of training. Nothing is copied: a window is a slice of a memory map until its batch is gathered.
 
     Args:
         sources: where recordings come from, by name.
@@ -69,6 +70,7 @@ class VibrationData(LightningDataModule):
         deviation
             of the training windows; "none": as stored.
         noise_db: signal-to-noise ratio in dB of white noise added to test windows; None: none.
+        augment: signal (B, C, L) to (B, C, L), of training batches alone; None: as they are.
         batch_size: windows a batch in each process, B.
         num_workers: loader processes.
 
@@ -94,6 +96,7 @@ class VibrationData(LightningDataModule):
         hop: Annotated[int, Ge(1)],
         normalise: Literal["window", "train", "none"],
         noise_db: float | None,
+        augment: nn.Module | None,
         batch_size: Annotated[int, Ge(1)],
         num_workers: Annotated[int, Ge(0)],
     ) -> None:
@@ -102,7 +105,7 @@ class VibrationData(LightningDataModule):
         self.where, self.ids, self.channels, self.sample_rate = where, ids, channels, sample_rate
         self.nan: Literal["refuse", "drop", "interpolate"] = nan
         self.label, self.window, self.hop = label, window, hop
-        self.normalise, self.noise_db = normalise, noise_db
+        self.normalise, self.noise_db, self.augment = normalise, noise_db, augment
         self.batch_size, self.num_workers = batch_size, num_workers
         self.classes: tuple[str, ...] = ()
         self.statistics: norm.TrainStatistics | None = None
@@ -402,6 +405,14 @@ class VibrationData(LightningDataModule):
                 rig=torch.from_numpy(self.rig_of.take(recording)),
             ),
         )
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Augment training batches, here and not in the loader: on the device; whatever the task's step does; and with
+        the numbers that each epoch and rank are seeded for, which loader processes would not draw in the same order.
+        """
+        if self.augment is None or self.trainer is None or not self.trainer.training:
+            return batch
+        return batch._replace(signal=self.augment(batch.signal))
 
     def train_dataloader(self) -> DataLoader[Batch]:
         return self._loader("train")

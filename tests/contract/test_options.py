@@ -61,6 +61,8 @@ def test_the_first_line_is_a_title(file: Path):
     assert words.title(file) == line[2:]
 
 
+EMPTY = ("task/scheduler=none", "data/augment=none")
+"""Options without content."""
 NEEDS = {"pipeline=evaluate": ("init=RUN/checkpoints/best.ckpt",)}
 """What an option asks for besides the defaults."""
 
@@ -95,7 +97,7 @@ def test_every_target_is_trusted(file: Path):
 def test_a_task_model_and_pipeline_names_its_target_once(option: Option):
     """An option is a node, or builds on one: what it is can be read in its file, or one beside it."""
     top = option.group.split("/")[0]
-    if top in ("experiment", "logger") or option.word == "task/scheduler=none":
+    if top in ("experiment", "logger") or option.word in EMPTY:
         return
     assert words.target(option.file)
 

@@ -190,6 +190,18 @@ def test_recordings_that_are_not_there_are_asked_for(option: Option, tmp_path: P
         assert f"bearing-datasets --root {tmp_path} build {node['name']}" in str(caught.value)
 
 
+@pytest.mark.parametrize("option", options("data/augment"), ids=ids)
+def test_windows_are_varied_and_keep_their_shape(option: Option, stores: str):
+    """Finite, of the same shape and kind, and other than they were, unless nothing is chosen."""
+    data = build.data(composed(*QUICK, option.word, f"paths.cache={stores}"))
+    signal = windows().signal
+    torch.manual_seed(0)
+    varied = data.augment(signal) if data.augment is not None else signal
+    assert (varied.shape, varied.dtype) == (signal.shape, signal.dtype)
+    assert bool(varied.isfinite().all())
+    assert torch.equal(varied, signal) is (option.name == "none")
+
+
 # -- trainers --------------------------------------------------------------------------------------------------------
 
 REFUSED = {"multinode": "torchrun"} if GPUS else {"multinode": "torchrun", "gpu": "needs a GPU", "fsdp": "fsdp needs"}

@@ -75,6 +75,7 @@ def data_of(source: Ramps, tmp_path: Path, **changes: Any) -> VibrationData:
         "normalise": "none",
         "nan": "refuse",
         "noise_db": None,
+        "augment": None,
         "batch_size": 4,
         "num_workers": 0,
     }
