@@ -130,16 +130,16 @@ class VibrationData(LightningDataModule):
                 cache=Path(self.cache),
                 nan=self.nan,
                 progress=progress,
+                examine=self._labels,
             )
-            self.table = self._labelled(self.store.table)
+            labels = self._labels(self.store.table)
+            self.table = self.store.table.copy()
+            self.table["label"] = labels
+            if None in labels:
+                self.notes.append(f"{labels.count(None)} recordings have no {self.label} and are left out")
             lengths = self.table["length"].to_numpy(np.int64)
             self.windows = index(lengths, self.window, self.hop)
             short = int((lengths < self.window).sum())
-            if not len(self.windows.start):
-                raise DataError(
-                    f"data.window: {self.window} samples; the longest of {len(lengths)} recordings has "
-                    f"{lengths.max()}; expected at most that; choose a shorter data.window"
-                )
             if short:
                 self.notes.append(f"{short} recordings are shorter than a window of {self.window} samples and left out")
             if self.nan != "refuse":
@@ -167,7 +167,18 @@ class VibrationData(LightningDataModule):
                 f"{made_up.sum()} samples of {made_up.gt(0).sum()} recordings were NaN or infinite and are interpolated"
             )
 
-    def _labelled(self, table: pd.DataFrame) -> pd.DataFrame:
+    def _labels(self, table: pd.DataFrame) -> list[str | None]:
+        """Of each recording, None where it has none; asked before and after the signals are read.
+
+        Raises:
+            DataError: nothing can be classified, or no recording is as long as a window.
+        """
+        lengths = table["length"]
+        if lengths.max() < self.window:
+            raise DataError(
+                f"data.window: {self.window} samples; the longest of {len(lengths)} recordings has "
+                f"{lengths.max()}; expected at most that; choose a shorter data.window"
+            )
         if self.label not in table.columns:
             known = ", ".join(sorted(str(c) for c in table.columns))
             raise DataError(
@@ -176,8 +187,7 @@ class VibrationData(LightningDataModule):
             )
         values = table[self.label]
         labels = [None if missing else _text(value) for value, missing in zip(values, values.isna(), strict=True)]
-        unlabelled = sum(label is None for label in labels)
-        if unlabelled == len(labels):
+        if all(label is None for label in labels):
             raise DataError(
                 f"data.label: no recording has a {self.label!r}; expected at least two classes; choose another column "
                 "with data.label=…, or a rig that has fault classes"
@@ -187,11 +197,7 @@ class VibrationData(LightningDataModule):
                 f"data.label: one class only ({next(x for x in labels if x is not None)!r}); expected at least two; "
                 "widen data.where, add rigs, or choose another data.label"
             )
-        if unlabelled:
-            self.notes.append(f"{unlabelled} recordings have no {self.label} and are left out")
-        table = table.copy()
-        table["label"] = labels
-        return table
+        return labels
 
     def assign(self) -> None:
         """Split and audit. Idempotent."""

@@ -82,6 +82,7 @@ def prepare(
     cache: Path,
     nan: How = "refuse",
     progress: Progress | None = None,
+    examine: Callable[[pd.DataFrame], object] | None = None,
 ) -> Store:
     """Open the store of a choice of data; build it first where it is missing or damaged.
 
@@ -98,6 +99,8 @@ def prepare(
         nan: what becomes of samples that are NaN or infinite (`phmbench.data.gaps`). Unless they are refused, the table
             has the columns `gaps` (runs of samples that no window may touch) and `interpolated` (number of samples).
         progress: called with (recordings done, recordings in all) while the store is built.
+        examine: called with the table, as `Store.table` but for what the signals say, before any of them is read: what
+            it raises costs no reading.
 
     Raises:
         ConfigError: sample_rate is no rate.
@@ -114,6 +117,8 @@ def prepare(
         if found is not None:
             return found
         chosen = plan(sources, where=where, ids=ids, channels=channels, sample_rate=sample_rate)
+        if examine is not None:
+            examine(chosen.table.assign(length=chosen.length, rate_hz=chosen.rate_hz))
         _build(path, key, chosen, sources, nan, progress)
     return open_store(path)
 

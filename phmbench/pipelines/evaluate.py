@@ -46,6 +46,8 @@ def run(*, cfg: Config, record: Record, windows: Literal["test", "all"]) -> dict
     processes = ranks.processes(cfg["trainer"])
     state, every = checkpoint["VibrationData"], windows == "all"
     data = prepared(cfg, record, processes=processes, adopt=state, test_all=every)
+    if not every:
+        _say_what_could_be(record, data)
     if processes == 1 or ranks.joined():
         fitted = tested(cfg, record, data, checkpoint)
     else:
@@ -73,6 +75,16 @@ def with_parts(cfg: Config) -> tuple[Config, dict[str, Any]]:
     if cfg.get("choices"):
         cfg["choices"] = {**cfg["choices"], "model": f"{_name(cfg)} (of the checkpoint)"}
     return cfg, checkpoint
+
+
+def _say_what_could_be(record: Record, data: VibrationData) -> None:
+    """A split keeps windows of a rig for training; a checkpoint that has seen none of the rig can be tested on all."""
+    tested, known = len(data.assignment.test), int((data.label_of[data.windows.recording] >= 0).sum())
+    if tested < known and data.shared is not None and data.shared["rigs"] == 0:
+        record.warn(
+            f"test: {tested} of {known} windows are tested, those of the split's test set, though the checkpoint has "
+            "seen no window of these rigs; set pipeline.windows=all to test all of them"
+        )
 
 
 def _name(cfg: Config) -> str:

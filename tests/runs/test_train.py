@@ -139,6 +139,11 @@ def test_a_checkpoint_is_tested_on_every_window_of_another_rig(command: Command)
     assert split["shared"]["rigs"] == split["shared"]["units"] == split["shared"]["samples"] == 0
     assert split["train"]["windows"] == 0
     counts = sum(map(sum, tested.result["confusion"]["counts"]))
+    assert not [text for text in tested.result["warnings"] if "pipeline.windows" in text]
+    part = command(*TINY, "task/split=recordings", words[0], *words[2:], name="part")
+    assert [
+        text for text in part.result["warnings"] if "seen no window of these rigs; set pipeline.windows=all" in text
+    ]
     assert counts == split["test"]["windows"] > trained.result["split"]["test"]["windows"]
     words = ("pipeline=evaluate", "pipeline.windows=all", f"init={best}", "data.sources.simulated.seed=1")
     others = command(*TINY, *words, "data.sources.simulated.rigs=[motor]", name="others")

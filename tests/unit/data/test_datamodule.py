@@ -102,6 +102,17 @@ def test_one_class_only(tmp_path):
         data_of(Ramps(["inner"] * 3 + [None]), tmp_path).open()
 
 
+def test_what_cannot_be_classified_is_refused_before_a_signal_is_read(tmp_path):
+    class Unread(Ramps):
+        def signal(self, row, channels):
+            raise AssertionError("a signal was read")
+
+    with pytest.raises(DataError, match="no recording has a 'fault_type'"):
+        data_of(Unread([None] * 4), tmp_path).open()
+    with pytest.raises(DataError, match=r"data\.window: 401 samples"):
+        data_of(Unread(FOUR), tmp_path, window=401).open()
+
+
 def test_recordings_without_a_label_are_noted_and_in_no_set(tmp_path):
     data = data_of(Ramps([*FOUR, None]), tmp_path)
     data.setup()
@@ -113,10 +124,8 @@ def test_recordings_without_a_label_are_noted_and_in_no_set(tmp_path):
 def test_numbers_as_labels_are_one_class_whatever_their_type(tmp_path):
     """3 and 3.0 are class "3"; 2.5 stays "2.5"."""
     data = data_of(Ramps(["x"] * 4), tmp_path)
-    table = pd.DataFrame({"fault_type": [3.0, 3, 2.5, np.nan]}, dtype=object)
-    labels = data._labelled(table)["label"]
-    assert labels[:3].tolist() == ["3", "3", "2.5"]
-    assert labels.isna().tolist() == [False, False, False, True]
+    table = pd.DataFrame({"fault_type": [3.0, 3, 2.5, np.nan], "length": 400}, dtype=object)
+    assert data._labels(table) == ["3", "3", "2.5", None]
 
 
 def test_a_window_as_long_as_the_recording_is_the_recording(tmp_path):
