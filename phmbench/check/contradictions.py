@@ -82,6 +82,8 @@ def _of_schedule(trainer: Mapping[str, object], task: Mapping[str, object]) -> I
     """Schedules step once an epoch."""
     node, epochs = task.get("scheduler"), number(trainer.get("max_epochs"))
     name = _name(node)
+    if name == "OneCycleLR" and isinstance(node, Mapping):
+        yield from _rate_twice(node, task.get("optimizer"))
     parameter = LENGTHS.get(name)
     if not isinstance(node, Mapping) or parameter is None or parameter not in node:
         return
@@ -100,6 +102,14 @@ def _of_schedule(trainer: Mapping[str, object], task: Mapping[str, object]) -> I
     elif length < epochs and name == "CosineAnnealingLR":
         yield warning(where, f"shorter than the run; got {length:.0f} of {epochs:.0f} epochs: then the rate rises; "
                              f"set {where}={epochs:.0f}, or trainer.max_epochs={length:.0f}")  # fmt: skip
+
+
+def _rate_twice(node: Mapping[str, object], optimizer: object) -> Iterator[Finding]:
+    """A cycle sets the rate itself: one that was scaled for several processes in the optimizer is scaled nowhere."""
+    highest, rate = number(node.get("max_lr")), number(optimizer.get("lr") if isinstance(optimizer, Mapping) else None)
+    if highest < rate or highest > rate:
+        yield warning("task.scheduler.max_lr", f"the rate is given twice; got {highest:g}, and task.optimizer.lr="
+                      f"{rate:g}, which the cycle puts aside; set the optimizer's alone")  # fmt: skip
 
 
 def _of_callbacks(config: Mapping[str, object], trainer: Mapping[str, object]) -> Iterator[Finding]:

@@ -49,6 +49,8 @@ def test_the_defaults_and_every_trainer_agree_with_themselves():
         (("task/scheduler=cosine",), [("task.scheduler.T_max", -1)], "error", "task.scheduler.T_max: no length"),
         (("task/scheduler=one_cycle",), [("task.scheduler.total_steps", 50)], "error",
          "task.scheduler.total_steps: shorter than the run; got 50; expected 100 epochs; torch has no rate after"),
+        (("task/scheduler=one_cycle",), [("task.scheduler.max_lr", 0.004)], "warning",
+         "task.scheduler.max_lr: the rate is given twice; got 0.004, and task.optimizer.lr=0.001, which the cycle"),
         (("task/scheduler=step",), [("trainer.max_epochs", 5), (f"{TRAINER}.patience", 1)], "warning",
          "task.scheduler.step_size: longer than the run; got 10, and at most 5 epochs: the rate never falls"),
         ((), [("task.scheduler", {"_target_": "torch.optim.lr_scheduler.LinearLR", "_partial_": True,
