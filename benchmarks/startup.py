@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.marker import TEXT
-from benchmarks.timing import ROOT, Row, interval, ratio, rounds, spawn
+from benchmarks.timing import ROOT, Row, figure, interval, ratio, rounds, spawn
 
 REFERENCES = ROOT / "benchmarks" / "references"
 TRAIN = [sys.executable, "train.py"]
@@ -24,6 +25,7 @@ COMMANDS: Mapping[str, list[str]] = {
     "tab completion": [sys.executable, "-m", "phmbench", "train", "-sc", "query=bash"],
     "a bad key": [*TRAIN, "model.widht=1"],
 }
+HEAVY = ("torch", "numpy", "pandas")
 TYPED = "train.py model=wd"
 
 
@@ -37,12 +39,22 @@ def measure(folder: Path, number: int, *, tiny: bool) -> list[Row]:
         ratio(f"{name}, over a Hydra application's `--cfg job`", times[name], times["hydra"], at_most=1.2)
         for name in list(short)[1:]
     ]
+    rows.append(_heavy([argv for name, argv in short.items() if name != "hydra"], env))
     return [*_first_step(folder, env, number, tiny), *rows, _job(folder, env, number, tiny)]
 
 
 def _command(argv: list[str], folder: Path, env: Mapping[str, str]) -> Callable[[], dict[str, Any]]:
     cwd = folder if argv[1].startswith(str(REFERENCES)) else ROOT
     return lambda: spawn(argv, env=env, cwd=cwd, codes=(0, 2))
+
+
+def _heavy(commands: Sequence[list[str]], env: Mapping[str, str]) -> Row:
+    """How many of the large packages one of the commands imports at most."""
+    counts = []
+    for python, *words in commands:
+        said = spawn([python, "-X", "importtime", *words], env=env, codes=(0, 2))["output"]
+        counts.append(len(set(re.findall(rf"\| +({'|'.join(HEAVY)})$", said, re.MULTILINE))))
+    return figure(f"packages of {', '.join(HEAVY)} that these commands import", [max(counts)], "", at_most=0)
 
 
 def _first_step(folder: Path, env: Mapping[str, str], number: int, tiny: bool) -> list[Row]:
