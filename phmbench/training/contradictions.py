@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from phmbench.check.contradictions import LENGTHS
 from phmbench.config import Config
 from phmbench.data.batches import Batches
 from phmbench.errors import ConfigError
@@ -22,6 +23,7 @@ def contradictions(config: Config, data: VibrationData, *, processes: int) -> It
     Lightning and torch take all of them without a word.
     """
     yield from _of_batches(config, windows=len(data.assignment.train), size=data.batch_size, count=processes)
+    yield from _of_steps(config, data, processes=processes)
     yield from _of_workers(config, data, here=ranks.wanted(config["trainer"]))
     yield from _of_precision(config)
 
@@ -34,10 +36,7 @@ def require_validation(config: Config, data: VibrationData, *, processes: int) -
     """
     trainer, accumulated = config["trainer"], int(config["trainer"].get("accumulate_grad_batches") or 1)
     most, every = int(trainer.get("max_steps") or -1), trainer.get("val_check_interval")
-    batches = Batches(
-        len(data.assignment.train), data.batch_size, rank=0, ranks=processes, seed=config["seed"], step=accumulated
-    )
-    epoch = _part(len(batches), trainer.get("limit_train_batches"))
+    epoch = _batches(config, data, processes)
     if type(every) is not int:
         every = _part(epoch, every) * int(trainer.get("check_val_every_n_epoch") or 1)
     needed = math.ceil(every / accumulated)
@@ -46,6 +45,30 @@ def require_validation(config: Config, data: VibrationData, *, processes: int) -
             f"trainer.max_steps: the run ends before its first validation; got {most}; expected at least {needed}, "
             f"an epoch having {math.ceil(epoch / accumulated)} steps; set trainer.max_steps={needed}, or validate more "
             "often with trainer.val_check_interval"
+        )
+
+
+def _batches(config: Config, data: VibrationData, processes: int) -> int:
+    """Of an epoch, in each process."""
+    step = int(config["trainer"].get("accumulate_grad_batches") or 1)
+    windows = len(data.assignment.train)
+    batches = Batches(windows, data.batch_size, rank=0, ranks=processes, seed=config["seed"], step=step)
+    return _part(len(batches), config["trainer"].get("limit_train_batches"))
+
+
+def _of_steps(config: Config, data: VibrationData, *, processes: int) -> Iterator[str]:
+    """Schedules step once an epoch, and a limit on steps says how many there are."""
+    node, most = config["task"].get("scheduler"), int(config["trainer"].get("max_steps") or -1)
+    key = LENGTHS.get(str(node["_target_"]).rpartition(".")[2]) if node else None
+    length = node.get(key) if key else None
+    if most < 1 or not isinstance(length, int | float):
+        return
+    steps = math.ceil(_batches(config, data, processes) / int(config["trainer"].get("accumulate_grad_batches") or 1))
+    epochs = max(1, most // steps)
+    if length > epochs:
+        yield (
+            f"task.scheduler.{key}: longer than the run; got {length:g} epochs, and trainer.max_steps={most} makes "
+            f"{epochs}, of {steps} steps each; set task.scheduler.{key}={epochs}"
         )
 
 

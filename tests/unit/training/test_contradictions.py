@@ -56,6 +56,21 @@ def test_more_batches_in_a_step_than_in_an_epoch(data: VibrationData):
     assert len(said(data, accumulate_grad_batches=2, limit_train_batches=1)) == 1
 
 
+def test_a_schedule_longer_than_a_limit_on_steps(data: VibrationData):
+    data.batch_size, data.num_workers = 64, 0
+    steps = len(data.assignment.train) // 64
+    config = with_scheduler("CosineAnnealingLR", T_max=100)
+    for most, texts in ((2 * steps + 1, 1), (100 * steps, 0), (-1, 0)):
+        limited = {**config, "trainer": {**config["trainer"], "max_steps": most}}
+        found = list(contradictions(limited, data, processes=1))
+        assert len(found) == texts
+    limited = {**config, "trainer": {**config["trainer"], "max_steps": 2 * steps + 1}}
+    assert next(iter(contradictions(limited, data, processes=1))) == (
+        f"task.scheduler.T_max: longer than the run; got 100 epochs, and trainer.max_steps={2 * steps + 1} makes 2, of "
+        f"{steps} steps each; set task.scheduler.T_max=2"
+    )
+
+
 def test_workers_that_make_it_slower(data: VibrationData):
     (text,) = said(data, workers=1)
     assert text.startswith("data.num_workers: the store fits into memory; got 1 loader processes for 0.0")
