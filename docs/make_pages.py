@@ -149,10 +149,33 @@ def sources() -> list[str]:
     return lines
 
 
+def search_page() -> str:
+    """The search spaces: each key, what is tried, when, and why."""
+    lines = ["# Search spaces", "", "What `search=[…]` of a search can name; see [Sweeps](../sweeps.md)."]
+    for file in group_files("search"):
+        space = yaml.safe_load(file.read_text(encoding="utf-8"))
+        rows = [(f"`{key}`", _tried(one), _when(one), one["why"]) for key, one in space.items()]
+        lines += ["", f"## {file.stem}", "", f"{options.title(file)}.", *table(("key", "tried", "when", "why"), rows)]
+    return page(lines)
+
+
+def _tried(parameter: Mapping[str, object]) -> str:
+    if "choices" in parameter:
+        return f"`{_yaml(parameter['choices'])}`"
+    how = [f"in steps of {parameter['step']}"] if "step" in parameter else []
+    how += ["in the logarithm"] if parameter.get("log") else []
+    return ", ".join([f"`{parameter['low']}` to `{parameter['high']}`", *how])
+
+
+def _when(parameter: Mapping[str, object]) -> str:
+    when = parameter.get("when")
+    return f"`{_yaml(when)[1:-1]}`" if when else ""
+
+
 def index_page() -> str:
     """Groups, keys of the root, commands, exit codes."""
     lines = ["# Reference", "", "Made from the code: what can be chosen, and what each choice takes.", ""]
-    where = {group: name for name, (_, groups) in PAGES.items() for group in groups}
+    where = {group: name for name, (_, groups) in PAGES.items() for group in groups} | {"search": "search"}
     rows = [
         (f"[`{group}`]({where[group]}.md)", text, str(len(group_files(group))))
         for group, text in options.GROUPS.items()
@@ -204,7 +227,7 @@ def page(lines: Sequence[str]) -> str:
 def pages() -> dict[str, str]:
     """File name → text of every page of docs/reference/."""
     found = {f"{name}.md": group_page(name) for name in PAGES}
-    return {"index.md": index_page(), **found, "checks.md": checks_page()}
+    return {"index.md": index_page(), **found, "search.md": search_page(), "checks.md": checks_page()}
 
 
 def main() -> None:

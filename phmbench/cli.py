@@ -427,7 +427,8 @@ def _list(words: list[str]) -> int:
     parser.add_argument("group", nargs="?", help="model, data, task/split, …; none: the groups")
     parser.add_argument("--config-dir", "-cd", action="append", default=[], metavar="DIR")
     args = parser.parse_args(words)
-    known = config.options(config.places(args.config_dir))
+    places = config.places(args.config_dir)
+    known = {**config.options(places), "search": config.spaces(places)}
     if args.group is None:
         print(list_groups(known))
     elif args.group in known:

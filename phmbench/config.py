@@ -22,7 +22,7 @@ Config = dict[str, Any]
 """A configuration after composition: plain dictionaries, lists and values, every interpolation resolved."""
 
 CONFIG_NAME = "train"
-NOT_GROUPS = {"hydra"}  # folders of conf/ that are no question of ours
+NOT_GROUPS = {"hydra", "search"}  # folders of conf/ whose files no run chooses
 GRID = {
     "launcher": "phmbench.launcher.ComposeFirstLauncher",
     "sweeper": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
@@ -133,6 +133,15 @@ def options(where: Iterable[Place]) -> dict[str, dict[str, list[Place]]]:
             group = file.parent.relative_to(place.path).as_posix()
             if group.split("/")[0] not in NOT_GROUPS and not file.name.startswith("_"):
                 found.setdefault(group, {}).setdefault(file.stem, []).append(place)
+    return found
+
+
+def spaces(where: Iterable[Place]) -> dict[str, list[Place]]:
+    """Search spaces, and the places that provide each: {"optim": [phmbench]}."""
+    found: dict[str, list[Place]] = {}
+    for place in where:
+        for file in sorted((place.path / "search").glob("*.yaml")):
+            found.setdefault(file.stem, []).append(place)
     return found
 
 

@@ -28,6 +28,7 @@ GROUPS = {
     "pipeline": "the order of fits and tests",
     "logger": "where metrics go besides the record",
     "experiment": "a whole sentence under one name",
+    "search": "what a search varies; no group of a run",
     "data/augment": "how training windows are varied",
     "task/split": "what separates training from test",
     "task/algorithm": "how the loss is made from domains",

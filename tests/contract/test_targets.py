@@ -21,6 +21,7 @@ PARTS = {
     "phmbench.tasks.": ("Args:",),
     "phmbench.data.splits.": ("Args:",),
     "phmbench.data.sources.": ("Args:", "Raises:"),
+    "phmbench.data.augment.": ("Paper:", "Deviations:", "Shapes:", "Args:", "Raises:"),
     "phmbench.data.datamodule.": ("Args:", "Raises:"),
     "phmbench.pipelines.": ("Args:",),
     "phmbench.training.": ("Args:",),

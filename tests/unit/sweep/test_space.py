@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from phmbench.errors import ConfigError
 from phmbench.sweep.space import Parameter, Space, combined, from_words, ordered, read, suggest, words
 from phmbench.sweep.space_words import settled
+from tests.conftest import ROOT
 
 SGD = (("task/optimizer", ("sgd",)),)
 OPTIMIZER = Parameter("task/optimizer", choices=("adamw", "sgd"))
@@ -271,3 +273,30 @@ def test_reading_spaces_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# -- docs/sweeps.md --------------------------------------------------------------------------------------------------
+
+PAGE = (
+    (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8").partition("## Search spaces\n")[2].partition("\n## ")[0]
+)
+
+
+def test_the_space_of_the_page_is_one(tmp_path: Path):
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(text)
+    for typed, dropped in (([], []), (["task/optimizer=adamw"], ["task/optimizer", "task.optimizer.momentum"])):
+        space = read([str(tmp_path / "mine.yaml")], [], typed, composed={"data/augment": "standard"})
+        assert len(space.parameters) == 5 - len(dropped)
+        assert [note.partition(":")[0] for note in space.notes] == dropped
+        assert not {one.key for one in space.parameters} & set(dropped)
+
+
+def test_what_the_page_types_is_searched():
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    typed = [
+        word for word in re.findall(r"`([\w.]+=[^`]*)`", PAGE.partition("| typed |")[2]) if "(" in word or "," in word
+    ]
+    assert len(typed) == 6
+    for word in typed:
+        assert from_words([word])[1] == [], word
