@@ -277,6 +277,8 @@ def load(path: Path) -> Config:
     """
     import yaml
 
+    if not path.exists():
+        raise ConfigError(f"{path}: no such file; expected the config.yaml of a run directory; correct the path")
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:

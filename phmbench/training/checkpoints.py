@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import pickle
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +17,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("phmbench")
 
 
-def start_from(task: Task, path: Path, classes: Sequence[str]) -> None:
-    """Load the weights of a checkpoint that fit by name and shape, and say how many did.
+def start_from(task: Task, path: Path, classes: Sequence[str], *, warn: Callable[[str], None] = log.warning) -> None:
+    """Load the weights of a checkpoint that fit by name and shape, and say how many did; warn where a model's did not.
 
     The head is left as it is where the checkpoint tells other classes than these, or does not say which: the same shape
     would not mean the same.
 
     Raises:
-        ConfigError: not a checkpoint, or not one tensor fits.
+        ConfigError: not a checkpoint, or less than half of the model's tensors fit: it is of another model.
     """
     checkpoint = read_checkpoint(path)
     weights = {k: v for k, v in checkpoint["state_dict"].items() if k.startswith("network.")}
@@ -33,6 +35,18 @@ def start_from(task: Task, path: Path, classes: Sequence[str]) -> None:
     }
     if not fit:
         raise ConfigError(f"init: no tensor of {path} fits this network; expected a checkpoint of the same model")
+    model = [name for name in own if name.startswith("network.") and not name.startswith(head)]
+    begun = sum(name in fit for name in model)
+    if 2 * begun < len(model):
+        raise ConfigError(
+            f"init: a checkpoint of another model; got {path}, of which {begun} of {len(model)} tensors fit; expected "
+            "at least half of the model's; choose the model that it was trained with"
+        )
+    if begun < len(model):
+        warn(
+            f"init: {len(model) - begun} of {len(model)} tensors of the model do not come from {path}, which has "
+            "others in their places; they begin at random; choose the values of model.… that it was trained with"
+        )
     task.load_state_dict(fit, strict=False)
     skipped = sorted(set(weights) - set(fit))
     log.info("init: %d tensors loaded from %s, %d skipped%s", len(fit), path, len(skipped),
@@ -50,9 +64,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"init: no file {path}; expected a checkpoint, such as outputs/…/checkpoints/best.ckpt")
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file that is no archive; what is wrong with it is said below
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what bytes at random make of zip, pickle and torch is not to be listed
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        if isinstance(error, pickle.UnpicklingError):  # torch advises to load it all the same, and so to run it
+            reason = "it holds more than tensors and plain values, which could run code, or is damaged"
         raise ConfigError(
             f"init: {path} cannot be loaded as weights only; {reason}; take best.ckpt of a run"
         ) from error

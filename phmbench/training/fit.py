@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from phmbench.record import Record
     from phmbench.tasks.base import Task
     from phmbench.training.profile import FitProfiler
+
+
+log = logging.getLogger("phmbench")
 
 
 class Fitted(NamedTuple):
@@ -47,7 +51,7 @@ def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
     task = build.task(config, data.facts)
     _require_known_rigs(task, data)
     if config["init"] is not None:
-        start_from(task, Path(config["init"]), data.classes)
+        start_from(task, Path(config["init"]), data.classes, warn=log.debug if ranks.rank() else record.warn)
     begun = time.perf_counter()
     with _joined_curves(record):  # until after the test: Lightning's writer refuses columns that another one wrote
         trainer = _fit(config, record, data, task)

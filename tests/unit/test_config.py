@@ -212,7 +212,7 @@ def test_what_is_saved_is_loaded_again(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot be read as a configuration"),
+        (None, "no such file; expected the config.yaml of a run directory; correct the path"),
         (b"a: [1", "cannot be read as a configuration"),
         (b"a: \xff\xfe", "cannot be read as a configuration"),
         (b"!!python/object/apply:os.system ['true']", "cannot be read as a configuration"),

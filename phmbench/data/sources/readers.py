@@ -138,6 +138,9 @@ def _npy(path: Path, key: str | None) -> Contents:
             f"{path}: an npy file has no variables; got key {key!r}; expected no key; leave it out or use another "
             "format"
         )
+    with path.open("rb") as file:
+        if file.read(6) != b"\x93NUMPY":  # NumPy would take it for a pickle, and advise to load it as one
+            raise ValueError("no NumPy file: it begins with other bytes")
     x = np.load(path, mmap_mode="r", allow_pickle=False)  # refuses objects: a pickle could run anything
     if (size := path.stat().st_size) != x.offset + x.nbytes:
         raise ValueError(f"{size - x.offset} bytes of samples, where its header says {x.nbytes}")

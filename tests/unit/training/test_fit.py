@@ -54,7 +54,9 @@ def test_no_such_checkpoint(tmp_path: Path):
 def test_a_checkpoint_that_runs_something_runs_nothing(tmp_path: Path):
     canary, file = tmp_path / "canary", tmp_path / "bad.ckpt"
     torch.save({"state_dict": {}, "more": Opens(canary)}, file)
-    with pytest.raises(ConfigError, match=r"bad\.ckpt cannot be loaded as weights only; .*; take best\.ckpt of a run"):
+    with pytest.raises(
+        ConfigError, match=r"bad\.ckpt cannot be loaded as weights only; it holds more than tensors and"
+    ):
         read_checkpoint(file)
     file.write_bytes(pickle.dumps(Opens(canary)))
     with pytest.raises(ConfigError, match="cannot be loaded as weights only"):
@@ -90,6 +92,21 @@ def test_weights_that_fit_are_taken_and_others_are_not(tmp_path: Path):
     for name, value in other.network.parts[0].state_dict().items():
         assert torch.equal(value, one.network.parts[0].state_dict()[name])
     assert all(torch.equal(a, b) for a, b in zip(other.network.parts[1].parameters(), head, strict=True))
+
+
+def test_weights_of_a_model_of_another_kind_or_width(tmp_path: Path):
+    """Two tensors that fit by chance; and a wdcnn of another width, of which most do."""
+    file, said = tmp_path / "one.ckpt", []
+    torch.save({"state_dict": build.task(composed("model=wdcnn"), FACTS).state_dict()}, file)
+    other = build.task(composed("model=resnet1d"), FACTS)
+    few = dict(list(other.state_dict().items())[:2])
+    torch.save({"state_dict": few}, tmp_path / "few.ckpt")
+    with pytest.raises(ConfigError, match=r"init: a checkpoint of another model; got .*few\.ckpt, of which 2 of \d+"):
+        start_from(other, tmp_path / "few.ckpt", FACTS.classes)
+    start_from(build.task(composed("model=wdcnn", "model.width=8"), FACTS), file, FACTS.classes, warn=said.append)
+    assert [text for text in said if "tensors of the model do not come from" in text] == said != []
+    start_from(build.task(composed("model=wdcnn"), FACTS), file, FACTS.classes, warn=said.append)
+    assert len(said) == 1
 
 
 def test_weights_of_another_model(tmp_path: Path):

@@ -1,6 +1,7 @@
 """Readers of users' files: each format as programs write it, and what damage ends in."""
 
 import re
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -208,3 +209,11 @@ def test_wherever_a_binary_file_is_cut_off_no_sample_is_lost_silently(tmp_path_f
         assert re.search(rf"x\{suffix}: (cannot be read as|which variable)", str(error))  # noqa: PT017  # or no error
     else:
         assert np.array_equal(found, samples)
+
+
+@pytest.mark.parametrize("content", [b"<html>not found</html>", bytes(100), b""], ids=["page", "zeros", "empty"])
+def test_what_is_no_numpy_file_is_not_taken_for_a_pickle(content: bytes, tmp_path: Path):
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(DataError, match="no NumPy file: it begins with other bytes") as caught:
+        contents(tmp_path / "a.npy", key=None)
+    assert "pickle" not in str(caught.value)
