@@ -55,6 +55,7 @@ def committed() -> Results:
 
 def write(found: Results, folder: Path) -> None:
     """results.json and RESULTS.md."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / JSON).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
     (folder / PAGE).write_text(page(found), "utf-8")
 
