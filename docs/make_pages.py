@@ -32,6 +32,7 @@ PAGES: Mapping[str, tuple[str, Sequence[str]]] = {
     "model": ("Models", ["model"]),
     "trainer": ("Trainers", ["trainer"]),
     "pipeline": ("Pipelines and loggers", ["pipeline", "logger", "experiment"]),
+    "pruner": ("Pruners", ["pruner"]),
 }  # fmt: skip
 """Page → its title, and the groups of options on it."""
 
@@ -182,9 +183,15 @@ def index_page() -> str:
         if group_files(group)
     ]
     lines += ["## Groups", *table(("group", "question", "options"), rows)]
-    run = {**own_values(conf_dir() / "train.yaml")}
+    run = {**own_values(conf_dir() / "run.yaml")}
     rows = [(f"`{key}`", f"`{one.value}`", one.comment) for key, one in run.items() if one.comment]
     lines += ["## Keys of the root", *table(("key", "value", "meaning"), rows)]
+    rows = [
+        (f"`{key}`", f"`{one.value}`", one.comment)
+        for key, one in own_values(conf_dir() / "sweep.yaml").items()
+        if one.comment
+    ]
+    lines += ["## Keys of the root of a search", *table(("key", "value", "meaning"), rows)]
     lines += ["## Commands", "", "```text", (cli.__doc__ or "").split("\n\n", 1)[1].rstrip(), "```", ""]
     tree = (errors.__doc__ or "").split("\n\n")[1]
     lines += ["## Exit codes", "", "```text", tree, "130  interrupted (Ctrl-C)".rjust(28), "```", ""]

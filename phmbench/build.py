@@ -65,6 +65,16 @@ def function(node: Mapping[str, Any]) -> Any:
     return make({**node, "_partial_": True}, "pipeline")
 
 
+OF_OPTUNA = ("optuna.samplers.*", "optuna.pruners.*", "hydra_plugins.hydra_optuna_sweeper.*")
+
+
+def of_optuna(node: Mapping[str, Any]) -> Any:
+    """A sampler or a pruner of a search: Optuna's, or what its plugin for Hydra makes of them."""
+    from hydra.utils import instantiate
+
+    return instantiate(dict(node), _convert_="all", _execution_whitelist_=OF_OPTUNA)
+
+
 def data(config: Config) -> VibrationData:
     """Sources, split and all that lies between them; nothing is read yet."""
     split = make(config["task"]["split"], "task.split", seed=config["seed"])

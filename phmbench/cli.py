@@ -1,6 +1,7 @@
 """The commands. Nothing heavy is imported before a configuration has been composed and checked.
 
 phmbench train …     (= python train.py …)   run a sentence of choices, or a grid of them with -m
+phmbench sweep …     (= python sweep.py …)   search for the best values of some of them
 phmbench list GROUP                           what can be chosen
 phmbench show …                               the whole configuration, defaults filled in
 phmbench check …                              validate without running
@@ -15,26 +16,20 @@ from __future__ import annotations
 import argparse
 import gc
 import itertools
-import logging
 import os
 import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from phmbench import __version__, config, interrupt, overrides, trust
+from phmbench import __version__, config, interrupt, messages, overrides, trust
+from phmbench.command_line import Line, checked, choices, together
 from phmbench.errors import ConfigError, PhmbenchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hydra._internal.hydra import Hydra
-    from omegaconf import DictConfig
-
-    from phmbench.origins import Chosen
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -42,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if argv is None else argv)
     commands: dict[str, Callable[[list[str]], int]] = {
         "train": _train,
+        "sweep": _sweep,
         "list": _list,
         "show": _show,
         "check": _check,
@@ -66,6 +62,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 def train() -> None:
     """`python train.py`, the same as `phmbench train`."""
     _guarded(_train, sys.argv[1:])
+
+
+def sweep() -> None:
+    """`python sweep.py`, the same as `phmbench sweep`."""
+    _guarded(_sweep, sys.argv[1:])
 
 
 def _guarded(command: Callable[[list[str]], int], words: list[str]) -> None:
@@ -111,135 +112,6 @@ def _stop(error: PhmbenchError) -> NoReturn:
     _exit(error.exit_code)
 
 
-# -- the command line ------------------------------------------------------------------------------------------------
-
-
-class Line:
-    """The words of a command, read: flags, trusted packages, where options lie, and overrides as Hydra is to see them.
-
-    `wrong` holds what is wrong with the words themselves; it is reported together with what the check finds.
-    """
-
-    def __init__(self, words: Sequence[str]) -> None:
-        from hydra._internal.utils import get_args_parser
-
-        parser = get_args_parser()
-        parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE")
-        self.parser, self.args = parser, parser.parse_intermixed_args(list(words))
-        searchpath = [word for word in self.args.overrides if word.split("=")[0].lstrip("+") == "hydra.searchpath"]
-        words = [word for word in self.args.overrides if word not in searchpath]  # Hydra would import what pkg:// names
-        dirs = [] if self.args.config_dir is None else [self.args.config_dir]
-        self.places = config.places(dirs, [p for word in searchpath for p in _listed(word)])
-        self.options = config.options(self.places)
-        understood, wrong = overrides.read_words(words, self.options)
-        self.overrides, unreadable = overrides.readable(understood)
-        self.wrong = [*config.clashes(self.options), *wrong, *unreadable]
-        self.trusted = list(dict.fromkeys([*self.args.trust, *trust.of_environment(), *self._installed()]))
-
-    def _installed(self) -> list[str]:
-        return [place.package for place in self.places if place.package]
-
-    @contextmanager
-    def hydra(self) -> Iterator[Hydra]:
-        """Hydra, reading all places."""
-        from hydra._internal.hydra import Hydra
-        from hydra._internal.utils import create_config_search_path
-        from hydra.core.global_hydra import GlobalHydra
-        from hydra.core.plugins import Plugins
-
-        from phmbench.launcher import ComposeFirstLauncher
-
-        config.register_resolvers()
-        Plugins.instance().register(ComposeFirstLauncher)
-        path: Any = create_config_search_path(str(self.places[0].path))
-        for place in self.places[1:]:
-            path.append(provider=place.provider, path=f"file://{place.path}")
-        GlobalHydra.instance().clear()
-        try:
-            yield Hydra.create_main_hydra2("train", path)
-        finally:
-            GlobalHydra.instance().clear()
-
-    def compose(self, hydra: Hydra, *, grid: bool = False) -> DictConfig:
-        """Compose; what Hydra refuses is an error of the configuration, shown with what the words already had wrong."""
-        from hydra.errors import HydraException
-        from hydra.types import RunMode
-        from omegaconf.errors import OmegaConfBaseException
-        from yaml import YAMLError
-
-        from phmbench.options import damaged
-
-        try:
-            return hydra.compose_config(
-                config.CONFIG_NAME,
-                self.overrides,
-                run_mode=RunMode.MULTIRUN if grid else RunMode.RUN,
-                with_log_configuration=False,
-                activate_config_repository=True,
-            )
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(_together([*self.wrong, str(error).strip()])) from error
-        except (YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(_together([*self.wrong, *damaged(self.places)])) from error
-
-    def chosen(self, composed: DictConfig) -> Chosen:
-        """What a job was composed of."""
-        from phmbench.origins import Chosen
-
-        rigs = composed.get("data", {}).get("rigs") or ()
-        words = [str(word) for word in composed.hydra.overrides.task]
-        several = (word.partition("=") for word in words if "=[" in word)  # of which Hydra notes no choice
-        choices = {group: options for group, _, options in several if group in self.options}
-        choices.update((group.split("@")[0], option) for group, option in _choices(composed).items())
-        return Chosen(words, choices, self.options, [rigs] if isinstance(rigs, str) else list(rigs))
-
-
-def _listed(word: str) -> list[str]:
-    return [part.strip().strip("'\"") for part in word.split("=", 1)[1].strip("[]").split(",") if part.strip()]
-
-
-def _together(messages: Sequence[str]) -> str:
-    if len(messages) == 1:
-        return messages[0]
-    return f"{len(messages)} errors\n" + "\n".join(f"  {message}" for message in messages)
-
-
-def checked(line: Line, composed: DictConfig, choices: dict[str, str]) -> config.Config:
-    """The plain configuration of one job, its defaults filled in.
-
-    Raises:
-        ConfigError: all that is wrong with it, at once.
-    """
-    from phmbench.check import check, fill
-
-    line.wrong += [message for message in config.forbidden(composed) if message not in line.wrong]
-    job = config.plain(composed, line.places)
-    chosen = line.chosen(composed)
-    found = [
-        f"{finding}{_stated(finding.path, chosen)}"
-        for finding in check(job, trusted=line.trusted)
-        if finding.severity == "error"
-    ]
-    if line.wrong or found:
-        raise ConfigError(_together([*line.wrong, *found]))
-    filled, _ = fill(job)
-    return {**filled, "choices": choices}
-
-
-def _stated(path: str, chosen: Chosen) -> str:
-    """` (model/mine.yaml)` after a finding about a value of that file; nothing of what the command line gives."""
-    from phmbench.origins import COMMAND_LINE, origin
-
-    file = origin(path, chosen) if path else COMMAND_LINE
-    return "" if file in ("", COMMAND_LINE) else f" (in {file})"
-
-
-def _choices(composed: DictConfig) -> dict[str, str]:
-    """Option by group, as composed."""
-    chosen = composed.hydra.runtime.choices
-    return {str(k): str(v) for k, v in chosen.items() if v is not None and not str(k).startswith("hydra")}
-
-
 # -- train -----------------------------------------------------------------------------------------------------------
 
 
@@ -252,23 +124,22 @@ def _train(words: list[str]) -> int:
         return 0
     os.environ[trust.VARIABLE] = ",".join(line.trusted)
     with line.hydra() as hydra:
-        if line.args.cfg:
-            if line.wrong:
-                raise ConfigError(_together(line.wrong))
-            hydra.show_cfg(config.CONFIG_NAME, line.overrides, line.args.cfg, line.args.package, line.args.resolve)
-            return 0
-        if line.args.hydra_help or line.args.shell_completion or line.args.info:
+        if line.args.cfg or line.args.hydra_help or line.args.shell_completion or line.args.info:
             return _of_hydra(line, hydra)
         return _grid(line, hydra) if line.args.multirun else _single(line, hydra)
 
 
 def _of_hydra(line: Line, hydra: Hydra) -> int:
-    if line.args.hydra_help:
-        hydra.hydra_help(config_name=config.CONFIG_NAME, args_parser=line.parser, args=line.args)
+    if line.args.cfg:
+        if line.wrong:
+            raise ConfigError(together(line.wrong))
+        hydra.show_cfg(line.root, line.overrides, line.args.cfg, line.args.package, line.args.resolve)
+    elif line.args.hydra_help:
+        hydra.hydra_help(config_name=line.root, args_parser=line.parser, args=line.args)
     elif line.args.shell_completion:
-        hydra.shell_completion(config_name=config.CONFIG_NAME, overrides=line.args.overrides)
+        hydra.shell_completion(config_name=line.root, overrides=line.args.overrides)
     else:
-        hydra.show_info(line.args.info, config_name=config.CONFIG_NAME, overrides=line.overrides)
+        hydra.show_info(line.args.info, config_name=line.root, overrides=line.overrides)
     return 0
 
 
@@ -277,7 +148,7 @@ def _single(line: Line, hydra: Hydra) -> int:
 
     composed = line.compose(hydra)
     HydraConfig.instance().set_config(composed)
-    job = checked(line, composed, _choices(composed))
+    job = checked(line, composed, choices(composed))
     folder = Path(str(composed.hydra.run.dir)).absolute()
     if not any(word.lstrip("+").startswith("hydra.run.dir=") for word in line.overrides):
         folder = _unused(folder)
@@ -303,118 +174,72 @@ def _unused(folder: Path) -> Path:
     return folder
 
 
-def _grid(line: Line, hydra: Hydra) -> int:
-    """All jobs composed and checked, then run one after the other; a job that fails does not end the others.
-
-    Into a folder that holds the grid already (hydra.sweep.dir=…): jobs that are done stay, what was cut off goes on.
-    """
+def _many(line: Line, hydra: Hydra) -> Any:
+    """The sweeper of a command, its configuration composed, and the words that it is given."""
+    from hydra._internal.callbacks import Callbacks
     from hydra.core.hydra_config import HydraConfig
-    from hydra.core.utils import JobStatus
+    from hydra.core.plugins import Plugins
+    from hydra.types import HydraContext
 
-    from phmbench.launcher import ComposeFirstLauncher
-    from phmbench.training import ranks
+    from phmbench.sweep import jobs
 
-    jobs: list[config.Config] = []
-    failures = []
-
-    def run_job(_: DictConfig) -> Any:
-        runtime = HydraConfig.get()
-        try:
-            return _execute(jobs[runtime.job.num], Path(runtime.runtime.output_dir), go_on=True, pages=False)["metrics"]
-        except PhmbenchError as error:
-            print(f"job {runtime.job.num} failed: {error}", file=sys.stderr)
-            failures.append(error)
-            if ranks.joined():  # the others would wait for this one, or go on with the next job by themselves
-                raise SystemExit(error.exit_code) from error
-            raise
-
-    refused = config.forbidden(line.compose(hydra, grid=True))
+    composed = line.compose(hydra, grid=True)
+    refused = config.forbidden(composed)
     if refused:
-        raise ConfigError(_together([*line.wrong, *refused]))
-    ComposeFirstLauncher.before = staticmethod(lambda composed: jobs.extend(_all_checked(line, composed)))
-    (returns,) = hydra.multirun(config.CONFIG_NAME, run_job, line.overrides)
-    for one in returns:
-        if one.status == JobStatus.FAILED and not isinstance(one._return_value, PhmbenchError):
-            raise one._return_value
-    _grid_table(returns)
-    return failures[0].exit_code if failures else 0
+        raise ConfigError(together([*line.wrong, *refused]))
+    HydraConfig.instance().set_config(composed)
+    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(composed))
+    sweeper: Any = Plugins.instance().instantiate_sweeper(
+        hydra_context=context, task_function=jobs.run_composed, config=composed
+    )
+    sweeper.check = lambda job: checked(line, job, choices(job))
+    messages.to_screen()
+    return sweeper
 
 
-def _all_checked(line: Line, composed: Sequence[DictConfig]) -> list[config.Config]:
-    """The jobs of a grid.
+def _grid(line: Line, hydra: Hydra) -> int:
+    """All jobs composed and checked, then run; a job that fails does not end the others, and one that is done is not
+    run again."""
+    from phmbench.sweep import grid
 
-    Raises:
-        ConfigError: what is wrong with any of them, all at once.
-    """
-    from hydra.core.hydra_config import HydraConfig
-
-    jobs, messages = [], []
-    previous = HydraConfig.instance().cfg
-    for job in composed:
-        HydraConfig.instance().set_config(job)
-        try:
-            jobs.append(checked(line, job, _choices(job)))
-        except ConfigError as error:
-            messages.append(str(error))
-    HydraConfig.instance().cfg = previous
-    if messages:
-        raise ConfigError(_together(list(dict.fromkeys(messages))))
-    return jobs
+    sweeper = _many(line, hydra)
+    failures = sweeper.sweep(list(sweeper.config.hydra.overrides.task))
+    for error in failures.values():
+        if not isinstance(error, PhmbenchError):
+            raise error
+    grid.show(sweeper.grid)
+    return next((error.exit_code for error in failures.values()), 0)
 
 
-def _grid_table(returns: Sequence[Any]) -> None:
-    from hydra.core.utils import JobStatus
+def _sweep(words: list[str]) -> int:
+    """A search, or what is left of it."""
+    from phmbench.sweep import extras
 
-    from phmbench.record import lines
-    from phmbench.training import ranks
+    line = Line(words, root="sweep")
+    if line.args.help:
+        from phmbench.options import help_text
 
-    if ranks.rank():
-        return
-    shared = set.intersection(*(set(one.overrides) for one in returns))  # what all jobs have goes without saying
-    rows = [
-        (" ".join(word.lstrip("+") for word in one.overrides if word not in shared), one.return_value)
-        for one in returns
-        if one.status == JobStatus.COMPLETED
-    ]
-    lines.grid(rows)
+        print(help_text(line.options))
+        return 0
+    extras.require()
+    os.environ[trust.VARIABLE] = ",".join(line.trusted)
+    with line.hydra() as hydra:
+        if line.args.cfg or line.args.hydra_help or line.args.shell_completion or line.args.info:
+            return _of_hydra(line, hydra)
+        sweeper = _many(line, hydra)
+        return int(sweeper.sweep(list(sweeper.config.hydra.overrides.task)))
 
 
 def _execute(job: config.Config, folder: Path, **how: Any) -> dict[str, Any]:
     from phmbench import run
 
-    _messages_to_screen()
+    messages.to_screen()
     try:
         return run.execute(job, folder, **how)
     except BaseException as error:
         if interrupt.exit_code(error) is not None and (folder / "config.yaml").exists():
             error.add_note(f"go on with it: phmbench resume {shlex.quote(str(folder))}")
         raise
-
-
-def _messages_to_screen() -> None:
-    """What the logger "phmbench" is told goes to the screen, as well as into the record's log.txt; once, not by each
-    process that torchrun has started."""
-    from phmbench.training import ranks
-
-    logger = logging.getLogger("phmbench")
-    logger.propagate = False
-    if not any(type(handler) is logging.StreamHandler for handler in logger.handlers):
-        screen = logging.StreamHandler(sys.stdout)
-        screen.setLevel(logging.ERROR if ranks.rank() else logging.INFO)
-        screen.setFormatter(_Plain())
-        logger.addHandler(screen)
-
-
-class _Plain(logging.Formatter):
-    """The text alone; a warning after that word, in lines of the screen's width."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        if record.levelno != logging.WARNING:
-            return super().format(record)
-        import textwrap
-
-        text = f"warning: {record.getMessage()}"
-        return textwrap.fill(text, 100, subsequent_indent=" " * 9, break_long_words=False, break_on_hyphens=False)
 
 
 # -- the other commands ----------------------------------------------------------------------------------------------
@@ -465,7 +290,7 @@ def _job(words: Sequence[str]) -> tuple[Line, config.Config]:
     with line.hydra() as hydra:
         composed = line.compose(hydra)
         HydraConfig.instance().set_config(composed)
-        return line, checked(line, composed, _choices(composed))
+        return line, checked(line, composed, choices(composed))
 
 
 def _doctor(words: list[str]) -> int:

@@ -3,8 +3,6 @@ pandas."""
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -21,13 +19,19 @@ if TYPE_CHECKING:  # annotations are read from the source, by `check`
 Config = dict[str, Any]
 """A configuration after composition: plain dictionaries, lists and values, every interpolation resolved."""
 
-CONFIG_NAME = "train"
+CONFIG_NAME, SHARED_NAME = "train", "run"  # a command's root, and what it has in common with that of a search
 NOT_GROUPS = {"hydra", "search"}  # folders of conf/ whose files no run chooses
-GRID = {
-    "launcher": "phmbench.launcher.ComposeFirstLauncher",
-    "sweeper": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+MANY = {
+    "launcher": (
+        "phmbench.sweep.in_process.InProcessLauncher",
+        "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
+        "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",
+        "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher",
+        "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher",
+    ),
+    "sweeper": ("phmbench.sweep.grid.GridSweeper", "phmbench.sweep.search.SearchSweeper"),
 }
-"""What runs a grid, by its key in `hydra`."""
+"""What may run many runs, by its key in `hydra`."""
 
 
 @dataclass
@@ -50,6 +54,7 @@ class Run:
     selection: Literal["source_validation"]
     init: str | None
     profile: bool
+    test: bool
     fit_memory: bool
     paths: Paths
     data: Mapping[str, Any]
@@ -59,6 +64,20 @@ class Run:
     logger: Mapping[str, Any] | None
     pipeline: Mapping[str, Any]
     choices: Mapping[str, str] | None = None  # option by group, noted by composition
+
+
+@dataclass
+class Search:
+    """What a search has at the root besides a run."""
+
+    search: Sequence[str]
+    n_trials: Annotated[int, Ge(1)]
+    pruner: Mapping[str, Any] | None
+    objectives: Sequence[str]
+    max_failures: Annotated[int, Ge(1)]
+    refit: Annotated[int, Ge(0)]
+    storage: str | None
+    sweep_name: str
 
 
 def conf_dir() -> Path:
@@ -155,36 +174,6 @@ def clashes(known: Mapping[str, Mapping[str, list[Place]]]) -> list[str]:
     ]
 
 
-def metric_mode(monitor: str) -> str:
-    """Whether a metric is to be maximised: errors and losses are not."""
-    last = monitor.rsplit("/", 1)[-1]
-    return "min" if last in {"loss", "mae", "rmse", "mse", "risk"} or last.endswith(("_loss", "_error")) else "max"
-
-
-def user_cache() -> str:
-    """The user's cache folder, as the platform names it."""
-    if sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    else:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return str(root / "phmbench")
-
-
-def run_name(choices: Mapping[str, str]) -> str:
-    """`classification-wdcnn-cwru`, the end of a run directory's name."""
-    return "-".join(str(choices[group]) for group in ("task", "model", "data"))
-
-
-def register_resolvers() -> None:
-    """What conf/ may ask for besides what OmegaConf knows."""
-    from omegaconf import OmegaConf
-
-    for name, function in (("mode", metric_mode), ("user_cache", user_cache), ("name", run_name)):
-        OmegaConf.register_resolver(f"phmbench.{name}", function, replace=True)
-
-
 def plain(composed: DictConfig, where: Sequence[Place]) -> Config:
     """The job's configuration, resolved, with the sources of all named rigs in place.
 
@@ -194,7 +183,8 @@ def plain(composed: DictConfig, where: Sequence[Place]) -> Config:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    job = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    others = {"hydra", *Search.__dataclass_fields__}
+    job = OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in others])
     try:
         _expand_rigs(job, where)
         config: Any = OmegaConf.to_container(job, resolve=True, throw_on_missing=True)
@@ -216,10 +206,12 @@ def forbidden(composed: DictConfig) -> list[str]:
     found = [
         f"{key}: not allowed; got {', '.join(map(str, value))}; remove it" for key, value in asked.items() if value
     ]
-    for part, only in GRID.items():
+    for part, known in MANY.items():
         target = hydra[part].get("_target_")
-        if target != only:
-            found.append(f"hydra.{part}: cannot run a grid here; got {target}; expected {only}; remove it")
+        if target not in known:
+            found.append(
+                f"hydra.{part}: cannot run a grid here; got {target}; expected one of {', '.join(known)}; remove it"
+            )
     return found
 
 

@@ -23,6 +23,14 @@ def train() -> None:
     cli.train()
 
 
+def sweep() -> None:
+    """`python sweep.py`."""
+    _answer_ctrl_c()
+    from phmbench import cli
+
+    cli.sweep()
+
+
 def _answer_ctrl_c() -> None:
     """Until the command listens itself (`phmbench.interrupt`); one that is ignored stays ignored."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:

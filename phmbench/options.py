@@ -20,6 +20,8 @@ from phmbench.trust import LIBRARY_PACKAGES
 Options = Mapping[str, Mapping[str, Sequence[Place]]]
 WIDTH = 100
 DEFAULT = "default of the signature"
+OF_SEARCH = frozenset({"pruner", "search"})
+"""Groups that only a search asks for."""
 GROUPS = {
     "data": "which recordings",
     "task": "what is learned from them, and how it is split, trained and scored",
@@ -35,6 +37,7 @@ GROUPS = {
     "task/head": "what ends the network",
     "task/optimizer": "how weights change",
     "task/scheduler": "how the learning rate changes",
+    "pruner": "of a search: when a trial is given up",
 }
 EXAMPLES = """\
 examples

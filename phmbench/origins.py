@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from phmbench.config import CONFIG_NAME, Place, conf_dir
+from phmbench.config import SHARED_NAME, Place, conf_dir
 
 COMMAND_LINE = "command line"
 
@@ -58,7 +58,7 @@ def _files(keys: Sequence[str], chosen: Chosen) -> Iterator[_File]:
             if places and len(keys) > min(depth, 1):  # a whole task.scheduler is one of its group, a whole task is not
                 for file in _line(places[0].path / group / f"{option}.yaml", group):
                     yield _File(f"{group}/{file.name}", file, keys[_depth(file, depth) :])
-    yield _File(f"{CONFIG_NAME}.yaml", conf_dir() / f"{CONFIG_NAME}.yaml", keys)
+    yield _File(f"{SHARED_NAME}.yaml", conf_dir() / f"{SHARED_NAME}.yaml", keys)
 
 
 def _line(file: Path, group: str) -> Iterator[Path]:

@@ -81,12 +81,13 @@ LIBRARIES = (
     _kind("torchmetrics", "torchmetrics.classification.", "torchmetrics.metric.Metric"),
     _kind("torchmetrics", "torchmetrics.regression.", "torchmetrics.metric.Metric"),
     _kind("torchmetrics", "torchmetrics.aggregation.", "torchmetrics.metric.Metric"),
+    _kind("optuna.pruners", "optuna.pruners.", "optuna.pruners._base.BasePruner", "optuna.pruners.BasePruner"),
     _kind("swanlab.integration.pytorch_lightning", "swanlab.", f"{_LIGHTNING}.loggers.logger.Logger"),
 )
 """The exact kinds that libraries are needed for. Not torch.load, torch.hub, torchmetrics that fetch networks, …"""
 
-EXTRAS = frozenset({"swanlab"})
-"""Library packages that an extra of the same name installs."""
+EXTRAS = {"optuna": "sweep", "swanlab": "swanlab"}
+"""Library packages that an extra installs, and its name."""
 NEVER = frozenset({"hydra", "omegaconf", "pip", "setuptools", "pkg_resources", "numpy", "pandas", "scipy", "yaml"})
 """Packages that no `--trust` opens, besides the standard library and those of LIBRARIES and ours, which have their own
 rules: nearly all of them run what they are given."""
@@ -174,7 +175,7 @@ def _follow(target: str) -> tuple[Definition | None, str]:
     parted = syntax.split(target)
     if parted is None:
         package = target.partition(".")[0]
-        extra = f"; the extra has it: pip install 'phmbench[{package}]'" if package in EXTRAS else ""
+        extra = f"; the extra has it: pip install 'phmbench[{EXTRAS[package]}]'" if package in EXTRAS else ""
         return None, f"{absent(target)}{extra}"
     module, rest = parted
     if not rest or "." in rest:

@@ -134,7 +134,7 @@ def _of_callbacks(config: Mapping[str, object], trainer: Mapping[str, object]) -
 
 
 def _mode(where: str, node: Mapping[str, object], config: Mapping[str, object]) -> Iterator[Finding]:
-    from phmbench.config import metric_mode
+    from phmbench.resolvers import metric_mode
 
     monitor, mode = node.get("monitor"), node.get("mode")
     if isinstance(monitor, str) and mode in ("min", "max") and mode != metric_mode(monitor):

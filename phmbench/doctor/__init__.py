@@ -81,12 +81,12 @@ def _paths(job: dict[str, Any] | None, compose: Compose | None) -> dict[str, Any
         job, _ = _composed((), compose)
     if job is not None:
         return dict(job["paths"])
-    from phmbench import config
+    from phmbench import config, resolvers
 
-    said = (config.conf_dir() / "train.yaml").read_text(encoding="utf-8")
+    said = (config.conf_dir() / "run.yaml").read_text(encoding="utf-8")
     output = re.search(r"^  output: (\S+)", said, re.MULTILINE)
     return {
-        "cache": os.environ.get("PHMBENCH_CACHE") or config.user_cache(),
+        "cache": os.environ.get("PHMBENCH_CACHE") or resolvers.user_cache(),
         "data": os.environ.get("PHMBENCH_DATA"),
         **({"output": output[1]} if output else {}),
     }

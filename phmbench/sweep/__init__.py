@@ -1,1 +1,1 @@
-"""Many runs from one command: what is searched, which jobs there are, and what became of them."""
+"""Many runs from one command: grids and searches, which go on where they were cut off."""

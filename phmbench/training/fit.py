@@ -58,7 +58,7 @@ def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
         fitted = time.perf_counter()
         chosen = _chosen(trainer)
         metrics = _validation_metrics(trainer, chosen)
-        tested = test(config, record, data, trainer, chosen)
+        tested = test(config, record, data, trainer, chosen) if config["test"] else _untested(task)
     seconds = {"set_up": begun - started, "fit": fitted - begun, "test": time.perf_counter() - fitted}
     return tested._replace(metrics={**tested.metrics, **metrics}, seconds=seconds)
 
@@ -128,6 +128,11 @@ def test(config: Config, record: Record, data: VibrationData, trainer: Trainer, 
         parameters=parameters,
         seconds={"test": time.perf_counter() - begun},
     )
+
+
+def _untested(task: Task) -> Fitted:
+    """Where only validation is to speak."""
+    return Fitted(metrics={}, confusion=None, parameters=sum(p.numel() for p in task.parameters()), seconds={})
 
 
 def _mark_parts(record: Record, trainer: Trainer, *, tested: int, of: int) -> None:

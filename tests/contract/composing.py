@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from hydra.core.hydra_config import HydraConfig
 
 from phmbench import cli, config
+from phmbench.options import OF_SEARCH
 
 CONF = config.conf_dir()
 QUICK = (
@@ -49,7 +50,7 @@ def composed(*words: str) -> config.Config:
     Raises:
         ConfigError: what the command line would say.
     """
-    line = cli.Line(words)
+    line = cli.Line(words, root="sweep" if {word.split("=")[0] for word in words} & OF_SEARCH else "train")
     with line.hydra() as hydra:
         one = line.compose(hydra)
         HydraConfig.instance().set_config(one)

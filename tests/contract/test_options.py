@@ -46,7 +46,10 @@ def test_the_walk_covers_every_file():
     assert all(name.endswith(".yaml") for name in found)
     options = {f"{option.group}/{option.name}.yaml" for option in OPTIONS}
     walked = options | {f"search/{name}.yaml" for name in config.spaces([config.Place("phmbench", CONF)])}
-    assert found - walked == {"train.yaml", "hydra/launcher/compose_first.yaml"}
+    assert found - walked == {
+        "run.yaml", "train.yaml", "sweep.yaml", "hydra/launcher/in_process.yaml", "hydra/sweeper/grid.yaml",
+        "hydra/sweeper/search.yaml",
+    }  # fmt: skip
     assert len(options) == len(OPTIONS)
 
 
@@ -63,7 +66,7 @@ def test_the_first_line_is_a_title(file: Path):
     assert words.title(file) == line[2:]
 
 
-EMPTY = ("task/scheduler=none", "data/augment=none")
+EMPTY = ("task/scheduler=none", "data/augment=none", "pruner=none")
 """Options without content."""
 NEEDS = {"pipeline=evaluate": ("init=RUN/checkpoints/best.ckpt",)}
 """What an option asks for besides the defaults."""
@@ -110,10 +113,9 @@ def test_a_task_model_and_pipeline_names_its_target_once(option: Option):
 def own_values(file: Path) -> Iterator[tuple[str, str, object, Any]]:
     """Path, key, value and parameter of what a file gives to our own classes."""
     content = raw(file)
-    if "_target_" not in content and file.name != "train.yaml":
-        content["_target_"] = words.target(file) or "none"
-    if file.name == "train.yaml":
-        content["_target_"] = "phmbench.config.Run"
+    root = {"run.yaml": "phmbench.config.Run", "sweep.yaml": "phmbench.config.Search"}.get(file.name)
+    if root is not None or "_target_" not in content:
+        content["_target_"] = root or words.target(file) or "none"
     for path, node in nodes(content):
         if not node["_target_"].startswith("phmbench."):
             continue
@@ -184,10 +186,10 @@ def explained(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("file", [f for f in FILES if not {"experiment", "search"} & set(f.parts)], ids=ids)
 def test_every_choice_has_a_comment(file: Path):
-    """On its line or above it, or in the option it builds on; the hydra block of train.yaml is not ours to explain."""
+    """On its line or above it, or in the option it builds on; the hydra blocks of the roots are not ours to explain."""
     missing = [key for key in lines_without_comment(file) if key not in explained(file)]
     if "data" in file.relative_to(CONF).parts:
         missing = [key for key in missing if key not in SAID_AT_THE_TOP]
-    if file.name == "train.yaml":
+    if file.parent == CONF:
         missing = [key for key in missing if key not in ("dir", "subdir")]
     assert missing == []

@@ -61,7 +61,7 @@ def test_a_finding_names_the_file_of_its_value(words: tuple[str, ...], finding: 
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("seed", "train.yaml"),
+        ("seed", "run.yaml"),
         ("model.width", "command line"),
         ("model.kernel", "model/mine.yaml"),
         ("model._target_", "model/wdcnn.yaml"),

@@ -1,0 +1,68 @@
+"""From the words of a job to its checked configuration, a hundred times over."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import HydraContext
+from omegaconf import DictConfig, open_dict, read_write
+
+from phmbench.config import Config
+
+Check = Callable[[DictConfig], Config]
+
+
+class Composer:
+    """Compose and check the jobs of a sweep.
+
+    Hydra reads the options anew for each; here each choice of options is composed once, and values are set in a copy:
+    a search would spend more on composition than on all else around a trial.
+
+    Args:
+        context: of the sweep.
+        config: of the sweep, as composed.
+        check: the plain configuration of a composed job; raises ConfigError.
+    """
+
+    def __init__(self, *, context: HydraContext, config: DictConfig, check: Check) -> None:
+        self.context, self.config, self.check = context, config, check
+        self.parser = OverridesParser.create()
+        self.composed: dict[tuple[str, ...], DictConfig] = {}
+
+    def job(self, words: Sequence[str]) -> Config:
+        """The checked configuration of these words, which are all that was typed for the job.
+
+        Raises:
+            ConfigError: what is wrong with it.
+            HydraException: an option that there is not.
+        """
+        from hydra.core.hydra_config import HydraConfig
+
+        job = self._composed(words)
+        before = HydraConfig.instance().cfg
+        HydraConfig.instance().set_config(job)
+        try:
+            return self.check(job)
+        finally:
+            HydraConfig.instance().cfg = before
+
+    def _composed(self, words: Sequence[str]) -> DictConfig:
+        values = [word for word in words if word.startswith("++")]
+        options = tuple(word for word in words if word not in values)
+        if options not in self.composed:
+            self.composed[options] = self._of_hydra(options)
+        job = copy.deepcopy(self.composed[options])
+        ConfigLoaderImpl._apply_overrides_to_config(self.parser.parse_overrides(values), job)
+        with read_write(job), open_dict(job):
+            job.hydra.overrides.task = list(words)  # a finding about a value that was typed names no file
+        return job
+
+    def _of_hydra(self, options: Sequence[str]) -> DictConfig:
+        job: Any = self.context.config_loader.load_sweep_config(self.config, list(options))
+        with open_dict(job):
+            job.hydra.job.id, job.hydra.job.num = "0", 0
+        return job  # type: ignore[no-any-return]

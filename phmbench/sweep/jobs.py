@@ -1,0 +1,189 @@
+"""Jobs: runs that the process the user started has composed and checked, and that any launcher runs from a file.
+
+Hydra's launchers compose a job where it runs: under a parallel one an edited YAML file would leak in, and a job that
+the check refuses would be found late. Here the folder of each job holds `job.json`, the whole checked configuration,
+before the first job starts; what a launcher runs, in whatever process, reads that file. How a job has ended is read
+from its record, not from what the launcher says: a launcher may end before its jobs do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phmbench import trust
+from phmbench.config import Config
+from phmbench.errors import ConfigError, PhmbenchError, RecordError
+
+log = logging.getLogger("phmbench")
+
+FILE = "job.json"
+PRUNED = "pruned.json"
+ELSEWHERE = ("paths", "choices")
+"""Keys that do not change what a run computes: where it lies, and by which words it was chosen."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of many.
+
+    Attributes:
+        words: what was chosen for this job, as typed.
+        config: checked and filled.
+        folder: its run directory, inside that of the sweep.
+        trial: for a search: `study`, `storage`, `number`, …, what reports to the study need; None in a grid.
+        label: what is said on the screen when it starts.
+    """
+
+    words: tuple[str, ...]
+    config: Config
+    folder: Path
+    trial: Mapping[str, Any] | None = None
+    label: str = ""
+
+
+def content(config: Mapping[str, Any]) -> str:
+    """A hash of what a run computes: equal for configurations that give the same run."""
+    said = {key: value for key, value in config.items() if key not in ELSEWHERE}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def named(config: Mapping[str, Any], sweep: Path) -> Path:
+    """The folder of a job in that of its sweep: named by what is chosen, and by its content."""
+    from phmbench.resolvers import run_name
+
+    return sweep / f"{run_name(config['choices'])}-{content(config)[:8]}"
+
+
+def write(job: Job, *, threads: int | None) -> None:
+    """Put the job into its folder, whole or not at all.
+
+    Args:
+        job: the job.
+        threads: of this job's process; None: as many as it takes.
+    """
+    from phmbench.record import atomic
+
+    job.folder.mkdir(parents=True, exist_ok=True)
+    said = {
+        "config": job.config,
+        "trusted": trust.of_environment(),
+        "threads": threads,
+        "trial": job.trial,
+        "label": job.label,
+    }
+    atomic.write_text(job.folder / FILE, json.dumps(said))
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """What `write` has put there.
+
+    Raises:
+        RecordError: there is none, or it is damaged.
+    """
+    try:
+        return dict(json.loads((folder / FILE).read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        raise RecordError(
+            f"{folder / FILE}: cannot be read; got {error}; expected the job of a sweep; type the sweep's command again"
+        ) from error
+
+
+def run_composed(_: Any) -> None:
+    """What a launcher of Hydra's calls in its own process, wherever that is: the job of this output directory."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from phmbench import interrupt, messages
+
+    with interrupt.listened():
+        messages.to_screen()
+        run(Path(HydraConfig.get().runtime.output_dir))
+
+
+def run(folder: Path) -> None:
+    """Run the job of a folder, or go on with it; the outcome is in its record.
+
+    Raises:
+        PhmbenchError: what the run says; the record says failed.
+    """
+    from phmbench.run import execute
+    from phmbench.training import ranks
+
+    job = read(folder)
+    os.environ[trust.VARIABLE] = ",".join(job["trusted"])
+    if not ranks.rank():
+        log.info("%s", job["label"])
+    if job["threads"]:
+        share_cores(job["threads"])
+    try:
+        execute(job["config"], folder, go_on=True, pages=False)
+    except PhmbenchError as error:
+        if standing(folder) == "pruned":
+            return
+        print(f"job {folder.name} failed: {error}", file=sys.stderr)
+        if ranks.joined():  # the others would wait for this one, or go on with the next job by themselves
+            raise SystemExit(error.exit_code) from error
+        raise
+
+
+def share_cores(threads: int) -> None:
+    """Let this process and its ranks use so many threads, so that jobs beside each other do not slow each other."""
+    import torch
+
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+
+
+def standing(folder: Path) -> str:
+    """`new` where no run was begun there, `pruned` where a search has given it up, else the state of the record."""
+    from phmbench.record.status import state
+
+    try:
+        found = state(folder)
+    except RecordError:
+        return "new"
+    return "pruned" if found in ("interrupted", "failed") and (folder / PRUNED).exists() else found
+
+
+def failure(folder: Path) -> str:
+    """In a line why a job that is not done has ended, from its record."""
+    from phmbench.record.status import read_status
+
+    try:
+        return str(read_status(folder).get("error") or standing(folder))
+    except PhmbenchError as error:
+        return str(error)
+
+
+def launch(jobs: Sequence[Job], launcher: Any, *, first: int = 0) -> dict[Path, Exception]:
+    """Hand jobs to a launcher of Hydra's; the errors of those that failed.
+
+    Raises:
+        ConfigError: the launcher cannot start.
+    """
+    from hydra.core.utils import JobStatus
+
+    if not jobs:
+        return {}
+    try:
+        returns = launcher.launch([[f"hydra.sweep.subdir={job.folder.name}"] for job in jobs], initial_job_idx=first)
+    except Exception as error:
+        begun = [job.folder for job in jobs if standing(job.folder) != "new"]
+        if not begun:
+            raise ConfigError(
+                f"hydra.launcher: {type(error).__name__}: {error}; expected the jobs to start; correct its settings, "
+                "or choose hydra/launcher=in_process"
+            ) from error
+        return {job.folder: error for job in jobs if standing(job.folder) != "done"}
+    return {
+        job.folder: one._return_value
+        for job, one in zip(jobs, returns, strict=True)
+        if one.status == JobStatus.FAILED and isinstance(one._return_value, Exception)
+    }

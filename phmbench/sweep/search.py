@@ -1,0 +1,244 @@
+"""A search: trials whose values Optuna chooses, until so many are finished."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from phmbench import interrupt
+from phmbench.config import Config
+from phmbench.errors import ConfigError
+from phmbench.sweep import jobs
+from phmbench.sweep import study as studies
+from phmbench.sweep.composing import Check, Composer
+from phmbench.sweep.jobs import Job
+from phmbench.sweep.launchers import at_once, prepared, threads
+
+if TYPE_CHECKING:
+    import optuna
+
+    from phmbench.sweep.settings import Settings
+    from phmbench.sweep.space import Space
+
+log = logging.getLogger("phmbench")
+
+
+class SearchSweeper(Sweeper):
+    """Ask for values, run a trial with them, tell what it was worth; the same command again goes on.
+
+    The study says which trials there are; what became of one is read from its run directory. So nothing is lost where
+    this process is killed: a trial that ended meanwhile is told when the search is typed again, and one that died is
+    run again, in its own folder, from its own last checkpoint.
+
+    Args:
+        sampler: a node of `hydra/sweeper/sampler`, as of hydra-optuna-sweeper.
+        params: ranges by key in that plugin's syntax.
+
+    Attributes:
+        check: set before `sweep`: the plain configuration of a composed job, or ConfigError.
+    """
+
+    check: Check
+    config: DictConfig
+
+    def __init__(self, *, sampler: Any, params: Mapping[str, str] | None) -> None:
+        self.sampler, self.params = sampler, dict(params or {})
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.context, self.task_function, self.config = hydra_context, task_function, config
+
+    def sweep(self, arguments: list[str]) -> int:
+        """Run the search; the exit code.
+
+        Raises:
+            ConfigError: what is wrong with the settings, the space, or the study that is there.
+        """
+        from phmbench.sweep import end, settings, space
+
+        self.folder = prepared(self.config)
+        self.settings: Settings = settings.read(self.config)
+        own = [f"{key}={value}" for key, value in self.params.items()]
+        chosen = {str(group): option for group, option in self.config.hydra.runtime.choices.items()}
+        self.space: Space = space.read(self.settings.search, self.settings.places, [*own, *arguments], composed=chosen)
+        for note in self.space.notes:
+            log.info("search: %s", note)
+        self.composer = Composer(context=self.context, config=self.config, check=self.check)
+        base = self._require_valid()
+        settings.require_objectives(self.settings, base)
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self.context, task_function=self.task_function, config=self.config
+        )
+        with studies.worker(self.folder) as self.worker:
+            study = self._study(base)
+            with self._told(study):
+                failures = self._run(study)
+            return end.finish(self.folder, study, settings=self.settings, base=base, failures=failures)
+
+    def _require_valid(self) -> Config:
+        """Every key and both ends of every range make a valid job; the first of these jobs."""
+        from phmbench.sweep.space import words
+
+        wrong: list[str] = []
+        first: Config | None = None
+        for chosen in self.space.corners():
+            try:
+                job = self.composer.job([*self.space.fixed, *words(chosen)])
+            except ConfigError as error:
+                wrong += [message for message in str(error).splitlines() if message not in wrong]
+            else:
+                first = first or job
+        if wrong or first is None:
+            raise ConfigError("\n".join(wrong))
+        return first
+
+    def _study(self, base: Config) -> optuna.Study:
+        from phmbench.sweep import samplers, storage
+
+        kept = storage.opened(self.settings.storage, self.folder)
+        identity = {
+            "space": {parameter.key: parameter.plain() for parameter in self.space.parameters},
+            "fixed": _fixed(base, [parameter.key for parameter in self.space.parameters]),
+            "objectives": self.settings.objectives,
+        }
+        node: Any = (
+            OmegaConf.to_container(self.sampler, resolve=True) if OmegaConf.is_config(self.sampler) else self.sampler
+        )
+        study = studies.opened(
+            kept, name=self.settings.sweep_name, objectives=self.settings.objectives, identity=identity,
+            sampler=None, pruner=samplers.pruner(self.settings.pruner),
+        )  # fmt: skip
+        number = len(study.get_trials(deepcopy=False)) + 1000 * int(self.worker)
+        study.sampler = samplers.sampler(node, self.space.parameters, seed=int(self.config.seed) + number)
+        return study
+
+    def _run(self, study: optuna.Study) -> int:
+        """Trials until there are as many as asked for; how many failed one after the other at the end."""
+        failures, first = 0, 0
+        while batch := self._batch(study):
+            left = []
+            for job in batch:
+                jobs.write(job, threads=threads(self.config))
+                if jobs.standing(job.folder) not in ("done", "pruned"):
+                    left.append(job)
+            different = {job.folder: job for job in left}
+            errors = jobs.launch(list(different.values()), self.launcher, first=first)
+            first += len(batch)
+            for job in batch:
+                failures = 0 if self._tell(study, job, errors.get(job.folder)) else failures + 1
+            if failures >= self.settings.max_failures:
+                log.error(
+                    "search: %d trials failed one after the other (max_failures); the last one: %s",
+                    failures, jobs.failure(batch[-1].folder),
+                )  # fmt: skip
+                break
+        return failures
+
+    def _batch(self, study: optuna.Study) -> list[Job]:
+        """The next trials: those that died first, then new ones; none where there are enough."""
+        with studies.alone(self.folder):
+            taken = [self._again(study, trial) for trial in self._dead(study)]
+            states = studies.states(study)
+            left = self.settings.n_trials - sum(len(states[name]) for name in ("complete", "pruned", "running"))
+            while len(taken) < at_once(self.config) and left > 0:
+                taken.append(self._job(study, study.ask()))
+                left -= 1
+        return taken
+
+    def _dead(self, study: optuna.Study) -> list[Any]:
+        running = studies.states(study)["running"]
+        return [trial for trial in running if studies.is_dead(trial, self.folder)][: at_once(self.config)]
+
+    def _again(self, study: optuna.Study, dead: Any) -> Job:
+        import optuna
+
+        return self._job(study, optuna.trial.Trial(study, dead._trial_id))  # has its values already
+
+    def _job(self, study: optuna.Study, trial: Any) -> Job:
+        from phmbench.sweep import space
+
+        words = space.words(space.suggest(trial, self.space.parameters))
+        config = self.composer.job([*self.space.fixed, *words])
+        folder = jobs.named(config, self.folder)
+        trial.set_user_attr("worker", self.worker)
+        trial.set_user_attr("folder", folder.name)
+        reporting = {
+            "storage": self.settings.storage,
+            "sweep": str(self.folder),
+            "study": study.study_name,
+            "number": trial.number,
+            "id": trial._trial_id,
+            "objective": self.settings.objectives[0],
+            "prunes": self.settings.pruner is not None,
+        }
+        label = f"trial {trial.number}: {' '.join(word.lstrip('+') for word in words)}"
+        return Job(tuple(words), config, folder, reporting, label)
+
+    def _tell(self, study: optuna.Study, job: Job, error: Exception | None) -> bool:
+        """Tell the study what became of a trial; whether it is finished."""
+        from optuna.trial import TrialState
+
+        from phmbench.record.status import read_metrics
+
+        assert job.trial is not None
+        number, standing = job.trial["number"], jobs.standing(job.folder)
+        if standing == "running":  # by a process that an earlier sitting has started
+            return True
+        if standing == "pruned":
+            study.tell(number, state=TrialState.PRUNED)
+            return True
+        values = studies.values_of(self.settings.objectives, read_metrics(job.folder)) if standing == "done" else None
+        if values is not None:
+            study.tell(number, values)
+            return True
+        said = f"{', '.join(self.settings.objectives)}: undefined" if standing == "done" else jobs.failure(job.folder)
+        study._storage.set_trial_user_attr(job.trial["id"], "error", str(error or said))
+        study.tell(number, state=TrialState.FAIL)
+        return False
+
+    @contextmanager
+    def _told(self, study: optuna.Study) -> Iterator[None]:
+        """Where a signal ends the search, its running trials are marked, and the user is told how to go on."""
+        try:
+            yield
+        except BaseException as error:
+            if interrupt.exit_code(error) is not None:
+                for trial in studies.states(study)["running"]:
+                    if trial.user_attrs.get("worker") == self.worker:
+                        with suppress(Exception):
+                            study._storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
+                error.add_note(f"the study is in {self.folder}; go on with it: type the same command again")
+            raise
+
+
+def _fixed(base: Config, searched: Sequence[str]) -> dict[str, Any]:
+    """What all trials have, by dotted key: the sentence, without what is searched and what lies elsewhere."""
+    groups = {key for key in searched if "/" in key} | {key for key in searched if key in base["choices"]}
+    nodes = [key.replace("/", ".") for key in groups]
+    flat = {f"choices.{group}": option for group, option in base["choices"].items() if group not in groups}
+    flat.update(_flat("", {key: value for key, value in base.items() if key not in jobs.ELSEWHERE}))
+    hidden = [key for key in searched if key not in groups] + nodes
+    return {
+        key: value for key, value in flat.items() if not any(key == one or key.startswith(f"{one}.") for one in hidden)
+    }
+
+
+def _flat(path: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not value:
+        return {path: value}
+    found: dict[str, Any] = {}
+    for key, one in value.items():
+        found.update(_flat(f"{path}.{key}" if path else str(key), one))
+    return found
+
+
+def folder_of(sweep: Path, trial: Any) -> Path:
+    """The run directory of a trial."""
+    return sweep / str(trial.user_attrs.get("folder", f"trial-{trial.number}"))

@@ -1,0 +1,86 @@
+"""What a search has at the root besides a run, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from phmbench.config import Config, Search
+from phmbench.errors import ConfigError
+from phmbench.sweep.study import OF_MODEL
+
+
+@dataclass(frozen=True)
+class Settings:
+    """See conf/sweep.yaml for the fields; `places` are the folders of options, ours first."""
+
+    search: list[str]
+    n_trials: int
+    pruner: Mapping[str, Any] | None
+    objectives: list[str]
+    max_failures: int
+    refit: int
+    storage: str | None
+    sweep_name: str
+    places: list[Path]
+
+
+def read(config: DictConfig) -> Settings:
+    """The settings of a composed search.
+
+    Raises:
+        ConfigError: all that is wrong with them, at once.
+    """
+    from phmbench.check.nodes import check_node
+    from phmbench.check.root import check_root
+
+    names = [field.name for field in fields(Search)]
+    own: dict[str, Any] = {}
+    for name in names:
+        value = config[name]
+        own[name] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    own["pruner"] = own.get("pruner") or None
+    for key in ("search", "objectives"):
+        own[key] = [own[key]] if isinstance(own[key], str) else own[key]
+    wrong = [str(finding) for finding in check_root(own, "phmbench.config.Search")]
+    if own["pruner"] is not None:
+        wrong += [
+            str(finding) for finding in check_node("pruner", own["pruner"], own, ()) if finding.severity == "error"
+        ]
+    if not own["objectives"]:
+        wrong.append("objectives: got none; expected one or more validation metrics; name one, as in [val/macro_f1]")
+    if len(own["objectives"]) > 1 and own["pruner"] is not None:
+        wrong.append(
+            f"pruner: got one beside {len(own['objectives'])} objectives; expected a single objective, since a trial "
+            "that is behind in one of them may lead in another; choose pruner=none"
+        )
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    places = [Path(str(source.path).removeprefix("file://")) for source in config.hydra.runtime.config_sources
+              if source.schema == "file"]  # fmt: skip
+    return Settings(**own, places=places)
+
+
+def require_objectives(settings: Settings, base: Config) -> None:
+    """That the task reports what is to be optimised, and that the first of several is not the size alone.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    from phmbench.check.monitor import check_monitor
+
+    wrong = []
+    for objective in settings.objectives:
+        if objective not in OF_MODEL:
+            found = check_monitor({**base, "monitor": objective, "trainer": None})
+            wrong += [str(finding).replace("monitor:", "objectives:", 1) for finding in found]
+    if all(objective in OF_MODEL for objective in settings.objectives):
+        wrong.append(
+            f"objectives: got {settings.objectives}; expected a validation metric among them; add val/macro_f1"
+        )
+    if wrong:
+        raise ConfigError("\n".join(wrong))

@@ -1,0 +1,137 @@
+"""A study of Optuna's as a sweep sees it: the same one again, or none; and what its trials are worth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phmbench.errors import ConfigError
+from phmbench.record import lock
+from phmbench.resolvers import metric_mode
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+IDENTITY = "phmbench"
+WORKERS = "workers"
+OF_MODEL = ("model/parameters", "model/latency_s")
+"""Objectives that are no metric, and are to be small."""
+
+
+def direction(objective: str) -> str:
+    """`minimize` or `maximize`."""
+    return "minimize" if objective in OF_MODEL or metric_mode(objective) == "min" else "maximize"
+
+
+def opened(
+    storage: Any, *, name: str, objectives: Sequence[str], identity: Mapping[str, Any], sampler: Any, pruner: Any
+) -> optuna.Study:
+    """The study of this name, begun or gone on with.
+
+    Args:
+        storage: an Optuna storage.
+        name: of the study.
+        objectives: what is optimised, in order.
+        identity: what makes it this study (space, objectives, what all trials have), as plain values.
+        sampler: of Optuna's.
+        pruner: of Optuna's, or None.
+
+    Raises:
+        ConfigError: there is a study of this name, and it is another one.
+    """
+    import optuna
+
+    directions: list[Any] = [direction(objective) for objective in objectives]
+    try:
+        study = optuna.create_study(
+            study_name=name, storage=storage, directions=directions, load_if_exists=True, sampler=sampler,
+            pruner=pruner or optuna.pruners.NopPruner(),
+        )  # fmt: skip
+    except ValueError as error:
+        raise ConfigError(f"{_other(name)} {error}") from error
+    before = study.user_attrs.get(IDENTITY)
+    if before is None:
+        study.set_user_attr(IDENTITY, dict(identity))
+        return study
+    if before.get("objectives") != list(objectives) or [d.name.lower() for d in study.directions] != directions:
+        raise ConfigError(
+            f"{_other(name)} got objectives {list(objectives)}; expected those it was begun with: "
+            f"{before.get('objectives')}"
+        )
+    for key, said in json.loads(json.dumps(identity)).items():
+        if before.get(key) != said:
+            raise ConfigError(f"{_other(name)} {key}: {_difference(before.get(key), said)}")
+    return study
+
+
+def _other(name: str) -> str:
+    return (
+        f"sweep_name: the study {name!r} was begun for another search; type what it was begun with to go on, "
+        "choose another sweep_name, or remove its folder;"
+    )
+
+
+def _difference(before: Any, now: Any) -> str:
+    """The first entry that differs, in words."""
+    old = before if isinstance(before, Mapping) else {"": before}
+    new = now if isinstance(now, Mapping) else {"": now}
+    for key in [*old, *(key for key in new if key not in old)]:
+        if old.get(key) != new.get(key):
+            return f"{key} got {new.get(key)!r}; expected {old.get(key)!r}".strip()
+    return "differs"
+
+
+def values_of(objectives: Sequence[str], result: Mapping[str, Any]) -> list[float] | None:
+    """What a run is worth; None where one of the objectives is undefined for it."""
+    known = {**result["metrics"], "model/parameters": result["model"]["parameters"]}
+    found = [known.get(objective) for objective in objectives]
+    return None if any(value is None for value in found) else [float(value) for value in found]  # type: ignore[arg-type]
+
+
+@contextmanager
+def worker(folder: Path) -> Iterator[str]:
+    """A name for this process in the folder of a sweep, held by a lock that ends with it: so are dead trials known."""
+    for number in range(10_000):
+        place = folder / WORKERS / str(number)
+        place.mkdir(parents=True, exist_ok=True)
+        with suppress(lock.TakenError):
+            descriptor = lock.take(place, patience_s=0.0)
+            break
+    try:
+        yield str(number)
+    finally:
+        lock.release(descriptor)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One process of this folder at a time: to count the trials and ask for one more."""
+    place = folder / WORKERS
+    place.mkdir(parents=True, exist_ok=True)
+    descriptor = lock.take(place, patience_s=600.0)
+    try:
+        yield
+    finally:
+        lock.release(descriptor)
+
+
+def is_dead(trial: FrozenTrial, folder: Path) -> bool:
+    """Whether a trial that the study calls running is run by nobody on this file system any more."""
+    who, run = trial.user_attrs.get("worker"), trial.user_attrs.get("folder")
+    if who is None or run is None or not (folder / WORKERS / who).is_dir():
+        return False  # another machine's: a database knows by its signs of life
+    return lock.is_held(folder / WORKERS / who) is False and not lock.is_held(folder / run)
+
+
+def states(study: optuna.Study) -> dict[str, list[FrozenTrial]]:
+    """Trials by state: complete, pruned, failed, running."""
+    from optuna.trial import TrialState
+
+    named = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL,
+             "running": TrialState.RUNNING}  # fmt: skip
+    trials = study.get_trials(deepcopy=False)
+    return {name: [trial for trial in trials if trial.state == state] for name, state in named.items()}

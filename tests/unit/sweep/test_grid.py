@@ -1,0 +1,160 @@
+"""Combinations, content hashes, folders, and what a job's end is read from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hydra._internal.callbacks import Callbacks
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
+from hydra.types import HydraContext
+
+from phmbench.command_line import Line, checked, choices
+from phmbench.errors import ConfigError, DataError, RecordError
+from phmbench.resolvers import digest
+from phmbench.sweep import grid, jobs, launchers
+from phmbench.sweep.composing import Composer
+from phmbench.sweep.jobs import Job
+
+
+def test_every_combination_once_and_the_last_word_varies_fastest():
+    assert grid.combinations(["model=a,b", "++x=1", "++seed=range(2)"]) == [
+        ("model=a", "++x=1", "++seed=0"),
+        ("model=a", "++x=1", "++seed=1"),
+        ("model=b", "++x=1", "++seed=0"),
+        ("model=b", "++x=1", "++seed=1"),
+    ]
+
+
+def test_a_range_without_steps_is_no_grid():
+    with pytest.raises(ConfigError, match=r"^task\.optimizer\.lr: a grid needs values; .*`phmbench sweep`"):
+        grid.combinations(["++task.optimizer.lr=interval(0.1,1)"])
+
+
+def test_the_digest_does_not_depend_on_the_order_of_words():
+    assert digest(["a=1", "b=2"]) == digest(["b=2", "a=1"]) != digest(["a=1", "b=3"])
+
+
+def test_the_content_leaves_out_where_a_run_lies_and_how_it_was_chosen():
+    one = {"seed": 0, "paths": {"output": "a"}, "choices": {"model": "wdcnn"}}
+    assert jobs.content(one) == jobs.content({"choices": {}, "paths": {}, "seed": 0})
+    assert jobs.content(one) != jobs.content({**one, "seed": 1})
+
+
+def test_the_words_that_differ():
+    made = [Job((*words, "data=cwru"), {}, Path()) for words in (("++seed=0", "model=a"), ("++seed=1", "model=a"))]
+    assert grid.differing(made) == ["seed=0", "seed=1"]
+
+
+# -- composition -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def composer():
+    line = Line(["data=simulated"])
+    with line.hydra() as hydra:
+        composed = line.compose(hydra, grid=True)
+        HydraConfig.instance().set_config(composed)
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(composed))
+        yield Composer(context=context, config=composed, check=lambda job: checked(line, job, choices(job)))
+
+
+def test_a_job_composed_in_a_copy_is_the_one_that_the_command_gives(composer: Composer):
+    """With values of keys that no YAML lists, values of options that are chosen, and values set to nothing."""
+    from tests.contract.composing import composed
+
+    many = (
+        ("model=wdcnn", "++model.kernel=32", "++task.optimizer.lr=3e-4"),
+        ("model=wdcnn", "++model.kernel=16"),
+        ("task/optimizer=sgd", "++task.optimizer.momentum=0.5", "++trainer.callbacks.early_stopping=null"),
+        ("model=wdcnn", "++data.where='speed_rpm >= 900'"),
+    )
+    for words in many:
+        expected = composed("data=simulated", *(word.removeprefix("++") for word in words))
+        assert jobs.content(composer.job(words)) == jobs.content(expected), words
+
+
+def test_a_job_leaves_nothing_behind_in_the_next(composer: Composer):
+    plain = composer.job(["model=wdcnn"])
+    composer.job(["model=wdcnn", "++model.kernel=16", "++seed=7"])
+    assert composer.job(["model=wdcnn"]) == plain
+
+
+def test_a_wrong_job(composer: Composer):
+    with pytest.raises(ConfigError, match=r"model\.widht"):
+        composer.job(["model=wdcnn", "++model.widht=1"])
+    with pytest.raises(HydraException):
+        composer.job(["model=none_such"])
+
+
+# -- jobs ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_is_read_as_it_was_written(tmp_path: Path):
+    job = Job(("++seed=1",), {"seed": 1, "choices": {"task": "dg", "model": "wdcnn", "data": "cwru"}}, tmp_path / "a")
+    jobs.write(job, threads=2)
+    said = jobs.read(job.folder)
+    assert (said["config"], said["threads"], said["trial"]) == (job.config, 2, None)
+    assert jobs.named(job.config, tmp_path) == tmp_path / f"dg-wdcnn-cwru-{jobs.content(job.config)[:8]}"
+    assert jobs.standing(job.folder) == "new"
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"[1]"])
+def test_a_job_that_is_damaged(content: bytes | None, tmp_path: Path):
+    if content is not None:
+        (tmp_path / jobs.FILE).write_bytes(content)
+    with pytest.raises(RecordError, match=r"cannot be read; got .*expected the job of a sweep; type the"):
+        jobs.read(tmp_path)
+
+
+class Launcher:
+    """What a launcher of Hydra's gives back: one job done, one failed, or an error of its own."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error, self.words = error, []
+
+    def launch(self, words: list[list[str]], initial_job_idx: int) -> list[JobReturn]:
+        self.words = words
+        if self.error is not None:
+            raise self.error
+        bad = JobReturn(status=JobStatus.FAILED)
+        bad._return_value = DataError("no rig")
+        return [JobReturn(status=JobStatus.COMPLETED), bad]
+
+
+def two(folder: Path) -> list[Job]:
+    return [Job((), {}, folder / name) for name in ("a", "b")]
+
+
+def test_the_errors_of_the_jobs_that_failed(tmp_path: Path):
+    launcher = Launcher()
+    errors = jobs.launch(two(tmp_path), launcher)
+    assert launcher.words == [["hydra.sweep.subdir=a"], ["hydra.sweep.subdir=b"]]
+    assert {folder.name: str(error) for folder, error in errors.items()} == {"b": "no rig"}
+    assert jobs.launch([], launcher) == {}
+
+
+def test_a_launcher_that_cannot_start_and_one_that_breaks_down(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"hydra\.launcher: OSError: no cluster; expected the jobs to start"):
+        jobs.launch(two(tmp_path), Launcher(OSError("no cluster")))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "status.json").write_text(json.dumps({"state": "interrupted"}))
+    errors = jobs.launch(two(tmp_path), Launcher(OSError("a worker has died")))
+    assert {folder.name for folder in errors} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("launcher", "beside"),
+    [
+        ({"_target_": launchers.IN_PROCESS}, 1),
+        ({"_target_": "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher", "n_jobs": 3}, 3),
+        ({"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"}, 1),
+    ],
+)
+def test_cores_are_shared_by_jobs_that_run_beside_each_other(launcher: dict[str, object], beside: int):
+    config = {"hydra": {"launcher": launcher}}
+    assert launchers.at_once(config) == beside
+    assert (launchers.threads(config) is None) is (beside == 1)

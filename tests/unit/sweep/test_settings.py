@@ -1,0 +1,111 @@
+"""What a search is told besides a run, and what chooses its values."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+
+from phmbench.command_line import Line, checked, choices
+from phmbench.errors import ConfigError
+from phmbench.sweep import extras, samplers, settings
+from phmbench.sweep.space import Parameter
+
+LR = Parameter("task.optimizer.lr", low=1e-4, high=1e-2, log=True)
+KERNEL = Parameter("model.kernel", choices=(32, 64))
+needs_optuna = pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="the extra for searches")
+
+
+def read(*words: str) -> settings.Settings:
+    line = Line(words, root="sweep")
+    with line.hydra() as hydra:
+        composed = line.compose(hydra, grid=True)
+        HydraConfig.instance().set_config(composed)
+        return settings.read(composed)
+
+
+pytestmark = needs_optuna
+
+
+def test_the_defaults():
+    found = read("task=cddg", "data=bearings", "data.rigs=[cwru,mfpt]")
+    assert (found.objectives, found.pruner, found.storage) == (["val/macro_f1"], None, None)
+    assert found.sweep_name == "cddg-wdcnn-bearings"
+    assert found.places[0].name == "conf"
+
+
+def test_names_of_spaces_and_paths_pass_by_hydra():
+    assert read("search=[optim,spaces/my.json]").search == ["optim", "spaces/my.json"]
+    assert read("search=optim").search == ["optim"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["n_trials=0"], "n_trials: "),
+        (["n_trials=many"], "n_trials: "),
+        (["objectives=[]"], "objectives: got none; expected one or more"),
+        (["objectives=[test/macro_f1]"], "objectives: nothing reported may be chosen"),
+        (["objectives=[val/loss,model/parameters]", "pruner=median"], "pruner: got one beside 2 objectives"),
+        (["pruner=median", "pruner.n_warmup=3"], r"pruner.*n_warmup"),
+    ],
+)
+def test_wrong_settings(words: list[str], message: str):
+    with pytest.raises(ConfigError, match=message):
+        read(*words)
+
+
+def test_several_wrong_settings_come_at_once():
+    with pytest.raises(ConfigError) as caught:
+        read("n_trials=0", "objectives=[test/loss]", "max_failures=0")
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_what_the_task_does_not_report_is_no_objective():
+    line = Line(["data=simulated"])
+    with line.hydra() as hydra:
+        composed = line.compose(hydra)
+        HydraConfig.instance().set_config(composed)
+        base = checked(line, composed, choices(composed))
+    settings.require_objectives(read("objectives=[val/macro_f1,model/latency_s]"), base)
+    with pytest.raises(ConfigError, match="objectives: not a validation metric of the task; got 'val/macro_f2'"):
+        settings.require_objectives(read("objectives=[val/macro_f2]"), base)
+    with pytest.raises(ConfigError, match="expected a validation metric among them; add val/macro_f1"):
+        settings.require_objectives(read("objectives=[model/parameters]"), base)
+
+
+def test_a_sampler_by_its_option():
+    import optuna
+
+    made = samplers.sampler({"_target_": "optuna.samplers.TPESampler", "seed": None}, [LR], seed=3)
+    assert isinstance(made, optuna.samplers.TPESampler)
+    node = {"_target_": "optuna.samplers.GridSampler", "_partial_": True, "seed": None}
+    grid = samplers.sampler(node, [KERNEL], seed=3)
+    assert isinstance(grid, optuna.samplers.GridSampler)
+    assert len(grid._all_grids) == 2
+    with pytest.raises(ConfigError, match=r"task\.optimizer\.lr: a grid takes values that can be counted"):
+        samplers.sampler(node, [LR], seed=3)
+
+
+def test_a_pruner_by_its_option_and_what_it_refuses():
+    assert samplers.pruner(None) is None
+    assert samplers.pruner({"_target_": "optuna.pruners.MedianPruner", "n_warmup_steps": 2})._n_warmup_steps == 2
+    with pytest.raises(ConfigError, match=r"pruner: Number of startup trials cannot be negative.*; expected settings"):
+        samplers.pruner({"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": -1})
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(extras, "_there", lambda name: name != "optuna")
+    with pytest.raises(ConfigError, match=r"sweep: got no optuna; expected the extra .*phmbench\[sweep\]"):
+        extras.require()
+
+
+def test_a_storage_that_cannot_be_opened_is_named_without_its_password():
+    from pathlib import Path
+
+    from phmbench.sweep import storage
+
+    with pytest.raises(ConfigError, match=r"storage: .*cannot be opened; got .*expected a study's storage; start the"):
+        storage.opened("sqlite:////no/such/folder/study.db", Path())
+    assert storage._hidden("postgresql://me:secret@host/db") == "postgresql://…@host/db"
