@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phmbench.config import Config
+
+if TYPE_CHECKING:
+    from phmbench.record import Record
 
 log = logging.getLogger("phmbench")
 
@@ -28,8 +31,6 @@ def execute(
         PhmbenchError: anything that is meant for the user; the record then says failed.
     """
     from phmbench import build
-    from phmbench.check import check_contradictions
-    from phmbench.check.slots import EVALUATE
     from phmbench.pipelines import axes
     from phmbench.record import Record, atomic, screen
     from phmbench.training import joined, ranks, shortage, start
@@ -56,15 +57,25 @@ def execute(
         if record.state == "done":
             log.info("done before: %s", record.path)
             return record.result()
-        for finding in check_contradictions(config):
-            if finding.severity == "warning":
-                record.warn(str(finding))
-        if config["pipeline"]["_target_"] != EVALUATE:
-            build.rehearse(config)
-        ranks.processes(config["trainer"])  # refused before data are read
+        _before_data(config, record)
         log.debug("run of %s into %s", config["pipeline"]["_target_"], record.path)
         outcome = axes.run(settled(config, record), record, pipeline)
         record.finish(outcome, pages=pages)
         outcome = record.result()
     screen.results(outcome, path=record.path)
     return outcome
+
+
+def _before_data(config: Config, record: Record) -> None:
+    """What can be warned of or refused before data are read, is."""
+    from phmbench import build
+    from phmbench.check import check_contradictions
+    from phmbench.check.slots import EVALUATE
+    from phmbench.training import ranks
+
+    for finding in check_contradictions(config):
+        if finding.severity == "warning":
+            record.warn(str(finding))
+    if config["pipeline"]["_target_"] != EVALUATE:
+        build.rehearse(config)
+    ranks.processes(config["trainer"])
