@@ -119,7 +119,7 @@ def test_a_grid_with_repeats_and_its_resumption(tmp_path: Path, cache: Path):
         folder=tmp_path, cache=cache / "fresh",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    results = sorted(grid.glob("*/seed-*/metrics.json"))
+    results = sorted(grid.glob("*/seed-*/metrics.json"), key=lambda file: file.parent.name)
     assert [file.parent.name for file in results] == ["seed-0", "seed-1", "seed-5", "seed-6"]
     for said in ("seed 5 (1 of 2)", "job 2 of 2", "job      test macro f1"):
         assert done.stdout.count(said) == 1, said  # by the first process only
