@@ -139,9 +139,12 @@ class VibrationData(LightningDataModule):
                 self.notes.append(f"{labels.count(None)} recordings have no {self.label} and are left out")
             lengths = self.table["length"].to_numpy(np.int64)
             self.windows = index(lengths, self.window, self.hop)
-            short = int((lengths < self.window).sum())
+            short = list(self.table["recording"][lengths < self.window])
             if short:
-                self.notes.append(f"{short} recordings are shorter than a window of {self.window} samples and left out")
+                self.notes.append(
+                    f"{len(short)} recordings are shorter than a window of {self.window} samples and left out: "
+                    f"{', '.join(map(str, short[:10]))}{', …' if len(short) > 10 else ''}"
+                )
             if self.nan != "refuse":
                 self._leave_out_gaps()
         return self.table

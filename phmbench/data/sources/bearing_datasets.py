@@ -118,6 +118,11 @@ class BearingDatasets:
 
     def _manifest(self) -> Mapping[str, Any]:
         path = self.path / "manifest.json"
+        if not self.root.is_dir():
+            raise DataError(
+                f"{self.name}: no folder of data sets; got {self.root}; "
+                "expected the root of built rigs; set PHMBENCH_DATA (or paths.data) to it"
+            )
         if not path.is_file():
             raise DataError(
                 f"{self.name}: not built; got no {path.name} in {self.path}; expected a built data set of "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +24,7 @@ MADE = ("dataset", "channels", "n_samples")
 """Columns that are made here and must not stand in the table."""
 
 MOST_COLUMNS = 1000
+MOST_NAMED = 50
 TEXT = ("file", "recording", "unit", "condition", "label", "fault_type", "fault_location", "native_label", "rig",
         "run_id", "key")  # fmt: skip
 NUMBERS = ("fs", "speed_rpm", "speed_nominal_rpm", "load", "time_s", "rul_s", "fault_severity_level", *facts.ORDERS)
@@ -79,11 +81,27 @@ class Folder:
         """One row per recording, in the order of the table, or of the names; the table's own columns come last."""
         listed = self._listed.copy()
         files = zip(listed["file"], self._keys(listed), strict=True)
-        found = [readers.contents(self.root / file, key=key) for file, key in files]
+        found = self._contents(files)
         listed["channels"] = [c.channels for c in found]
         listed["n_samples"] = [c.n_samples for c in found]
         listed["fs"] = self._rates(listed, [c.fs for c in found])
         return described(listed, name=self.name)
+
+    def _contents(self, files: Iterable[tuple[str, str | None]]) -> list[readers.Contents]:
+        """What lies in each file; of damaged ones all are named, so that they can be copied again together."""
+        found, damaged = [], []
+        for file, key in files:
+            try:
+                found.append(readers.contents(self.root / file, key=key))
+            except DataError as error:
+                damaged.append((file, error))
+        if len(damaged) > 1:
+            others = ", ".join(str(file) for file, _ in damaged[1 : MOST_NAMED + 1])
+            more = f" and {len(damaged) - 1 - MOST_NAMED} more" if len(damaged) - 1 > MOST_NAMED else ""
+            raise DataError(f"{damaged[0][1]}; {len(damaged) - 1} others cannot be used either: {others}{more}")
+        if damaged:
+            raise damaged[0][1]
+        return found
 
     def signal(self, row: pd.Series, channels: Sequence[str]) -> NDArray[np.floating[Any]]:
         """The recording of `row`: (channel, time).
@@ -98,7 +116,8 @@ class Folder:
     def _listed(self) -> pd.DataFrame:
         if not self.root.is_dir():
             raise DataError(
-                f"{self.name}.root: no such folder; got {self.root}; expected the folder of the recordings; correct it"
+                f"{self.name}.root: no such folder; got {self.root}; expected the folder of the recordings; set "
+                f"data.sources.{self.name}.root=DIR"
             )
         listed = self._from_folders() if self.file is None else read_table(self.root / self.file, required=("file",))
         if made := [c for c in MADE if c in listed]:
@@ -189,11 +208,12 @@ def read_table(path: Path, *, required: Sequence[str]) -> pd.DataFrame:
 
     if not path.is_file():
         raise DataError(
-            f"{path}: no such file; got nothing; expected a CSV table of recordings; correct `table`; "
-            "where each class has a folder of its own, set it to null"
+            f"{path}: no such file; got nothing; expected a CSV table of recordings in the folder `root` "
+            "(data.sources.folder.root=DIR); correct `table`; where each class has a folder of its own, set it to null"
         )
     try:
-        between = delimited.separator(delimited.first_lines(path)[0])
+        header = delimited.first_lines(path)[0]
+        between = delimited.separator(header)
         table = delimited.parse(path, sep=between, dtype=dict.fromkeys(TEXT, str))
     except DataError:
         raise
@@ -204,6 +224,11 @@ def read_table(path: Path, *, required: Sequence[str]) -> pd.DataFrame:
             f"{path}: lacks the column {', '.join(absent)}; got {', '.join(table.columns)}; expected one row per "
             "recording; add it"
         )
+    names = [name.strip() for name in next(csv.reader([header], delimiter=between))]  # pandas makes x.1 of a second x
+    if twice := [name for name in dict.fromkeys(names) if name and names.count(name) > 1]:
+        raise DataError(
+            f"{path}: a column stands there twice; got {', '.join(twice)}; expected each name once; rename one of them"
+        )
     if len(table.columns) > MOST_COLUMNS:
         raise DataError(
             f"{path}: no table of recordings; got {len(table.columns)} columns; expected a recording per row, at most "
@@ -212,6 +237,7 @@ def read_table(path: Path, *, required: Sequence[str]) -> pd.DataFrame:
     for column in table.select_dtypes(exclude="number").columns:
         if bad := [row for row, value in enumerate(table[column]) if isinstance(value, str) and "\0" in value]:
             raise no_table(path, f"a byte of value 0 in column {column}, row {bad[0] + 1}")
+    _refuse_two_spellings(path, table)
     if table.empty:
         raise DataError(f"{path}: lists no recording; got no rows; expected one row per recording; add them")
     for column in table.columns:
@@ -221,6 +247,22 @@ def read_table(path: Path, *, required: Sequence[str]) -> pd.DataFrame:
             text = table[column].astype(object)
             table[column] = text.where(text.notna(), None)
     return table
+
+
+def _refuse_two_spellings(path: Path, table: pd.DataFrame) -> None:
+    """6 and 6.0 are one bearing: as two names it could stand on both sides of a split."""
+    for column in ("unit", "rig", "run_id", "label"):
+        spellings: dict[float, str] = {}
+        for value in _column(table, column):
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                continue
+            if spellings.setdefault(number, value) != value:
+                raise DataError(
+                    f"{path}: one number in two spellings in column {column}; got {spellings[number]} and {value}; "
+                    "expected a name to be written the same way in all rows; correct it"
+                )
 
 
 def _numbers(path: Path, column: pd.Series) -> pd.Series:

@@ -258,3 +258,8 @@ def test_femto(data):
     assert table["fault_type"].isna().all()
     assert table.groupby("run_id")["rul_s"].min().between(0, 50).all()
     assert table["condition"].nunique() == 3
+
+
+def test_a_root_that_is_no_folder(tmp_path):
+    with pytest.raises(DataError, match=r"cwru: no folder of data sets; got .*nowhere; expected the root of built rigs"):
+        BearingDatasets(name="cwru", root=tmp_path / "nowhere").table()

@@ -181,3 +181,21 @@ def test_a_damaged_file_is_named(files):
     (files / "c.mat").write_bytes(b"garbage")
     with pytest.raises(DataError, match=r"c\.mat: cannot be read as mat"):
         Folder(root=files, table="recordings.csv").table()
+
+
+def test_all_damaged_files_are_named_at_once(files):
+    for name in ("b.csv", "c.mat"):
+        (files / name).write_bytes(b"")
+    with pytest.raises(DataError, match=r"b\.csv: .*; 1 others cannot be used either: c\.mat$"):
+        Folder(root=files, table="recordings.csv").table()
+
+
+def test_a_column_twice_and_one_unit_in_two_spellings(files):
+    path = files / "recordings.csv"
+    text = path.read_text()
+    path.write_text(text.replace("site", "label", 1))
+    with pytest.raises(DataError, match="a column stands there twice; got label; expected each name once"):
+        Folder(root=files, table="recordings.csv").table()
+    path.write_text("file,unit\na.npy,6\nb.csv,6.0\n")
+    with pytest.raises(DataError, match=r"one number in two spellings in column unit; got 6 and 6\.0; expected a name"):
+        Folder(root=files, table="recordings.csv").table()
