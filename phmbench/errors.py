@@ -4,6 +4,7 @@
     ├── ConfigError          exit code 2: the choices are wrong; all findings at once, before torch is imported
     ├── DataError            exit code 3: the data are missing, damaged or not enough for what is asked
     │   └── LeakageError     exit code 4: the audit found samples of the test set in training or validation
+    ├── PrunedError          a search has ended this trial: no failure
     └── RecordError          exit code 5: a run directory is not what it must be (in use, damaged, of another run)
 
 A message reads "name: what; got …; expected …; next step".
@@ -32,6 +33,10 @@ class LeakageError(DataError):
     """The test set shares samples with training or validation."""
 
     exit_code = 4
+
+
+class PrunedError(PhmbenchError):
+    """A search has ended this trial, since others were better by then."""
 
 
 class RecordError(PhmbenchError):

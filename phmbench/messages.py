@@ -20,7 +20,22 @@ def to_screen() -> None:
         screen = logging.StreamHandler(sys.stdout)
         screen.setLevel(logging.ERROR if ranks.rank() else logging.INFO)
         screen.setFormatter(_Plain())
+        screen.addFilter(_Once())
         logger.addHandler(screen)
+
+
+class _Once(logging.Filter):
+    """A warning that one run of many has given is not said again by the next; its record has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        fresh = record.levelno != logging.WARNING or text not in self.said
+        self.said.add(text)
+        return fresh
 
 
 class _Plain(logging.Formatter):

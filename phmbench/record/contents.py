@@ -12,7 +12,7 @@ from phmbench.record.atomic import PART
 from phmbench.record.status import CONFIG, METRICS, STATUS, exists, state
 
 FILES = (METRICS, "split.csv", "predictions.h5", "log.txt", "report.html", "environment.txt", "profile.json",
-         "trace.json", STATUS, CONFIG)  # fmt: skip
+         "trace.json", "screen.txt", STATUS, CONFIG)  # fmt: skip
 FOLDERS = ("checkpoints", "csv", "figures", "failure")
 
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from phmbench import interrupt
-from phmbench.errors import RecordError
+from phmbench.errors import PrunedError, RecordError
 from phmbench.record import atomic, claim, environment, lock, log, result, schema
 from phmbench.record.configuration import read_config, require_same, write_config
 from phmbench.record.contents import clear, clear_parts, folder_name
@@ -285,7 +285,7 @@ class Record:
     ) -> None:
         if not self._is_open:
             return
-        if isinstance(error, Exception) and interrupt.exit_code(error) is None:
+        if isinstance(error, Exception) and not isinstance(error, PrunedError) and interrupt.exit_code(error) is None:
             self.fail(error)
         else:
             self.interrupt()

@@ -11,6 +11,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from phmbench import interrupt
 from phmbench.sweep import jobs
 
 log = logging.getLogger("phmbench")
@@ -33,6 +34,8 @@ class InProcessLauncher(Launcher):
                 jobs.run(self.folder / words[-1].partition("=")[2])
                 one.status = JobStatus.COMPLETED
             except Exception as error:
+                if interrupt.exit_code(error) is not None:  # a library has made an error of its own of the signal
+                    raise
                 one.status, one._return_value = JobStatus.FAILED, error
             returns.append(one)
         return returns

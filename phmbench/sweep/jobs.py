@@ -13,19 +13,24 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from phmbench import trust
 from phmbench.config import Config
-from phmbench.errors import ConfigError, PhmbenchError, RecordError
+from phmbench.errors import ConfigError, PhmbenchError, PrunedError, RecordError
 
 log = logging.getLogger("phmbench")
 
 FILE = "job.json"
 PRUNED = "pruned.json"
+SCREEN = "screen.txt"
+TRIAL = "PHMBENCH_TRIAL"
+"""Variable with the folder of the trial that this process, and the ranks it starts, run; a run that is resumed by hand
+has none, and reports to nobody."""
 ELSEWHERE = ("paths", "choices")
 """Keys that do not change what a run computes: where it lies, and by which words it was chosen."""
 
@@ -123,14 +128,33 @@ def run(folder: Path) -> None:
     if job["threads"]:
         share_cores(job["threads"])
     try:
-        execute(job["config"], folder, go_on=True, pages=False)
+        with _as_trial(folder) if job["trial"] else nullcontext():
+            execute(job["config"], folder, go_on=True, pages=False)
+    except PrunedError:
+        return
     except PhmbenchError as error:
-        if standing(folder) == "pruned":
-            return
         print(f"job {folder.name} failed: {error}", file=sys.stderr)
         if ranks.joined():  # the others would wait for this one, or go on with the next job by themselves
             raise SystemExit(error.exit_code) from error
         raise
+
+
+@contextmanager
+def _as_trial(folder: Path) -> Iterator[None]:
+    """Fits within the block report to the study, and what the run shows goes into its folder: a search says a line."""
+    (folder / PRUNED).unlink(missing_ok=True)
+    os.environ[TRIAL] = str(folder)
+    try:
+        with (folder / SCREEN).open("a", encoding="utf-8") as file, redirect_stdout(file):
+            yield
+    finally:
+        del os.environ[TRIAL]
+
+
+def trial() -> Path | None:
+    """The folder of the trial that this process or its launcher runs; None: it runs none."""
+    found = os.environ.get(TRIAL)
+    return Path(found) if found else None
 
 
 def share_cores(threads: int) -> None:
@@ -157,7 +181,7 @@ def failure(folder: Path) -> str:
     from phmbench.record.status import read_status
 
     try:
-        return str(read_status(folder).get("error") or standing(folder))
+        return str(read_status(folder).get("error") or "its process has ended without a word; was it killed?")
     except PhmbenchError as error:
         return str(error)
 

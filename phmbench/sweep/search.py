@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -61,7 +63,7 @@ class SearchSweeper(Sweeper):
         Raises:
             ConfigError: what is wrong with the settings, the space, or the study that is there.
         """
-        from phmbench.sweep import end, settings, space
+        from phmbench.sweep import end, settings, space, storage
 
         self.folder = prepared(self.config)
         self.settings: Settings = settings.read(self.config)
@@ -78,9 +80,10 @@ class SearchSweeper(Sweeper):
         )
         with studies.worker(self.folder) as self.worker:
             study = self._study(base)
-            with self._told(study):
+            with self._told(study), storage.faults_named(str(self.settings.storage or self.folder)):
                 failures = self._run(study)
-            return end.finish(self.folder, study, settings=self.settings, base=base, failures=failures)
+            code = end.finish(self.folder, study, settings=self.settings, base=base, failures=failures)
+            return code or int(failures >= self.settings.max_failures)
 
     def _require_valid(self) -> Config:
         """Every key and both ends of every range make a valid job; the first of these jobs."""
@@ -121,15 +124,12 @@ class SearchSweeper(Sweeper):
 
     def _run(self, study: optuna.Study) -> int:
         """Trials until there are as many as asked for; how many failed one after the other at the end."""
+        from phmbench.sweep import storage
+
         failures, first = 0, 0
         while batch := self._batch(study):
-            left = []
-            for job in batch:
-                jobs.write(job, threads=threads(self.config))
-                if jobs.standing(job.folder) not in ("done", "pruned"):
-                    left.append(job)
-            different = {job.folder: job for job in left}
-            errors = jobs.launch(list(different.values()), self.launcher, first=first)
+            with storage.signs_of_life(study._storage, [job.trial["id"] for job in batch if job.trial]):
+                errors = self._launch(batch, first)
             first += len(batch)
             for job in batch:
                 failures = 0 if self._tell(study, job, errors.get(job.folder)) else failures + 1
@@ -141,14 +141,33 @@ class SearchSweeper(Sweeper):
                 break
         return failures
 
+    def _launch(self, batch: Sequence[Job], first: int) -> dict[Path, Exception]:
+        """Run what is not run yet; the same values may have been drawn before, or may be running elsewhere."""
+        left, elsewhere = {}, []
+        for job in batch:
+            standing = jobs.standing(job.folder)
+            if standing == "running":
+                elsewhere.append(job)
+            elif standing not in ("done", "pruned"):
+                jobs.write(job, threads=threads(self.config))
+                left[job.folder] = job
+        errors = jobs.launch(list(left.values()), self.launcher, first=first)
+        for job in elsewhere:
+            while jobs.standing(job.folder) == "running":
+                time.sleep(0.2)
+        return errors
+
     def _batch(self, study: optuna.Study) -> list[Job]:
         """The next trials: those that died first, then new ones; none where there are enough."""
+        from phmbench.sweep import storage
+
         with studies.alone(self.folder):
+            storage.bury(study)
             taken = [self._again(study, trial) for trial in self._dead(study)]
             states = studies.states(study)
             left = self.settings.n_trials - sum(len(states[name]) for name in ("complete", "pruned", "running"))
             while len(taken) < at_once(self.config) and left > 0:
-                taken.append(self._job(study, study.ask()))
+                taken.append(self._job(study, storage.asked(study)))
                 left -= 1
         return taken
 
@@ -164,7 +183,8 @@ class SearchSweeper(Sweeper):
     def _job(self, study: optuna.Study, trial: Any) -> Job:
         from phmbench.sweep import space
 
-        words = space.words(space.suggest(trial, self.space.parameters))
+        chosen = space.suggest(trial, self.space.parameters)
+        words = space.words(chosen)
         config = self.composer.job([*self.space.fixed, *words])
         folder = jobs.named(config, self.folder)
         trial.set_user_attr("worker", self.worker)
@@ -175,10 +195,11 @@ class SearchSweeper(Sweeper):
             "study": study.study_name,
             "number": trial.number,
             "id": trial._trial_id,
-            "objective": self.settings.objectives[0],
-            "prunes": self.settings.pruner is not None,
+            "objectives": self.settings.objectives,
+            "pruner": self.settings.pruner,
         }
-        label = f"trial {trial.number}: {' '.join(word.lstrip('+') for word in words)}"
+        short = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in chosen.items()}
+        label = f"trial {trial.number}: {' '.join(f'{key}={value}' for key, value in short.items())}"
         return Job(tuple(words), config, folder, reporting, label)
 
     def _tell(self, study: optuna.Study, job: Job, error: Exception | None) -> bool:
@@ -189,19 +210,22 @@ class SearchSweeper(Sweeper):
 
         assert job.trial is not None
         number, standing = job.trial["number"], jobs.standing(job.folder)
-        if standing == "running":  # by a process that an earlier sitting has started
-            return True
+        names = self.settings.objectives
+        values = studies.values_of(names, read_metrics(job.folder)) if standing == "done" else None
         if standing == "pruned":
-            study.tell(number, state=TrialState.PRUNED)
-            return True
-        values = studies.values_of(self.settings.objectives, read_metrics(job.folder)) if standing == "done" else None
-        if values is not None:
-            study.tell(number, values)
-            return True
-        said = f"{', '.join(self.settings.objectives)}: undefined" if standing == "done" else jobs.failure(job.folder)
-        study._storage.set_trial_user_attr(job.trial["id"], "error", str(error or said))
-        study.tell(number, state=TrialState.FAIL)
-        return False
+            study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
+            log.info("trial %d: pruned%s", number, _pruned(job.folder, names[0]))
+        elif values is not None:
+            study.tell(number, values, skip_if_finished=True)
+            log.info("trial %d: %s", number, ", ".join(f"{n} {v:.4g}" for n, v in zip(names, values, strict=True)))
+        else:
+            said = f"{', '.join(names)}: undefined" if standing == "done" else jobs.failure(job.folder)
+            said = str(error) if error is not None and standing in ("new", "interrupted") else said
+            study._storage.set_trial_user_attr(job.trial["id"], "error", said)
+            study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+            log.info("trial %d: failed: %s", number, said)
+            return False
+        return True
 
     @contextmanager
     def _told(self, study: optuna.Study) -> Iterator[None]:
@@ -237,6 +261,12 @@ def _flat(path: str, value: Any) -> dict[str, Any]:
     for key, one in value.items():
         found.update(_flat(f"{path}.{key}" if path else str(key), one))
     return found
+
+
+def _pruned(folder: Path, objective: str) -> str:
+    """` after epoch 3, val/macro_f1 0.51`."""
+    told = json.loads((folder / jobs.PRUNED).read_text(encoding="utf-8"))
+    return f" after {told['fit']} epoch {told['epoch']}, ".replace("  ", " ") + f"{objective} {told['value']:.4g}"
 
 
 def folder_of(sweep: Path, trial: Any) -> Path:

@@ -46,7 +46,8 @@ def read(config: DictConfig) -> Settings:
     own["pruner"] = own.get("pruner") or None
     for key in ("search", "objectives"):
         own[key] = [own[key]] if isinstance(own[key], str) else own[key]
-    wrong = [str(finding) for finding in check_root(own, "phmbench.config.Search")]
+    found = check_root(own, "phmbench.config.Search")
+    wrong = [str(finding) for finding in found if finding.severity == "error"]
     if own["pruner"] is not None:
         wrong += [
             str(finding) for finding in check_node("pruner", own["pruner"], own, ()) if finding.severity == "error"

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from phmbench.errors import ConfigError
+from phmbench.errors import ConfigError, RecordError
 
 if TYPE_CHECKING:
+    import optuna
     from optuna.storages import BaseStorage
 
 JOURNAL = "study.journal"
 HEARTBEAT, GRACE = 30, 120  # seconds between two signs of life of a trial in a database; without one it counts as dead
 
 
+_opened: dict[tuple[int, str | None, Path], BaseStorage] = {}
+
+
 def opened(url: str | None, folder: Path) -> BaseStorage:
-    """The storage of a sweep.
+    """The storage of a sweep, opened once by each process: trials that run in it share what was read.
 
     A journal, of lines that are only ever added: a process that is killed loses at most the line that it was writing,
     and ten thousand trials are read in a second, where SQLite takes ten.
@@ -30,6 +39,13 @@ def opened(url: str | None, folder: Path) -> BaseStorage:
     Raises:
         ConfigError: it cannot be reached, or is none.
     """
+    key = (os.getpid(), url, folder)
+    if key not in _opened:
+        _opened[key] = _open(url, folder)
+    return _opened[key]
+
+
+def _open(url: str | None, folder: Path) -> BaseStorage:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -42,10 +58,12 @@ def opened(url: str | None, folder: Path) -> BaseStorage:
             from optuna.storages.journal import JournalRedisBackend
 
             return optuna.storages.JournalStorage(JournalRedisBackend(url))
-        return optuna.storages.RDBStorage(
-            url, heartbeat_interval=HEARTBEAT, grace_period=GRACE,
-            failed_trial_callback=optuna.storages.RetryFailedTrialCallback(),
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # experimental, Optuna says
+            return optuna.storages.RDBStorage(
+                url, heartbeat_interval=HEARTBEAT, grace_period=GRACE,
+                heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
+            )  # fmt: skip
     except ImportError as error:
         raise ConfigError(
             f"storage: {_hidden(url)}: {str(error).splitlines()[0]}; expected its driver; install it: "
@@ -64,14 +82,8 @@ def journal(path: Path) -> BaseStorage:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    lock = FileLock(path)
-    if path.exists():
-        lock.acquire()
-        try:
-            _mend(path)
-        finally:
-            lock.release()
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type]
+    held: Any = FileLock(path)
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=held))
 
 
 class FileLock:
@@ -81,10 +93,11 @@ class FileLock:
         self.path, self.descriptor = Path(f"{path}.lock"), -1
 
     def acquire(self) -> bool:
-        """Wait for the lock and take it."""
+        """Wait for the lock and take it; whoever held it before may have left a part of a line."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         self.descriptor = descriptor
+        mend(self.path.with_name(self.path.name.removesuffix(".lock")))
         return True
 
     def release(self) -> None:
@@ -92,15 +105,87 @@ class FileLock:
         os.close(self.descriptor)
 
 
-def _mend(path: Path) -> None:
+def mend(path: Path) -> None:
     """Take away a last line that is not whole: on a full disk a part of it is written, and the next would follow it."""
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        if file.read() in (b"", b"\n"):
+            return
         start = max(0, size - 2**20)
         file.seek(start)
-        tail = file.read()
-        if tail and not tail.endswith(b"\n"):
-            file.truncate(start + tail.rfind(b"\n") + 1)
+        file.truncate(start + file.read().rfind(b"\n") + 1)
+
+
+@contextmanager
+def faults_named(place: str) -> Iterator[None]:
+    """Say what to do where a study cannot be written.
+
+    Raises:
+        RecordError: the disk is full, at its quota, read-only or failing.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
+            raise
+        raise RecordError(
+            f"{place}: the study cannot be written; got {error.strerror}; expected a disk with room that can be "
+            "written; what was told before is whole; free space, then type the same command again"
+        ) from error
+
+
+@contextmanager
+def signs_of_life(kept: Any, trials: Sequence[int]) -> Iterator[None]:
+    """Within the block these trials do not count as dead; a database alone is told, a folder has locks.
+
+    Args:
+        kept: the storage.
+        trials: their ids.
+    """
+    if not is_beating(kept):
+        yield
+        return
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(HEARTBEAT):
+            for trial in trials:
+                with suppress(Exception):  # a server that is started anew: the next one reaches it
+                    kept.record_heartbeat(trial)
+
+    for trial in trials:
+        kept.record_heartbeat(trial)
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def is_beating(kept: Any) -> bool:
+    """Whether a storage takes signs of life."""
+    asked = getattr(kept, "get_heartbeat_interval", None)
+    return asked is not None and asked() is not None
+
+
+def asked(study: optuna.Study) -> optuna.Trial:
+    """A new trial, or one whose values wait to be run again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of signs of life, which `optimize` would give; `signs_of_life` does
+        return study.ask()
+
+
+def bury(study: optuna.Study) -> None:
+    """Trials of a database that have given no sign of life fail, and their values wait to be run again."""
+    import optuna
+
+    if is_beating(study._storage):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # experimental, Optuna says
+            optuna.storages.fail_stale_trials(study)
 
 
 def _hidden(url: str | None) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -88,19 +90,23 @@ def _difference(before: Any, now: Any) -> str:
 def values_of(objectives: Sequence[str], result: Mapping[str, Any]) -> list[float] | None:
     """What a run is worth; None where one of the objectives is undefined for it."""
     known = {**result["metrics"], "model/parameters": result["model"]["parameters"]}
-    found = [known.get(objective) for objective in objectives]
-    return None if any(value is None for value in found) else [float(value) for value in found]  # type: ignore[arg-type]
+    found = [float("nan") if known.get(objective) is None else float(known[objective]) for objective in objectives]
+    return found if all(map(math.isfinite, found)) else None
 
 
 @contextmanager
 def worker(folder: Path) -> Iterator[str]:
-    """A name for this process in the folder of a sweep, held by a lock that ends with it: so are dead trials known."""
-    for number in range(10_000):
+    """A name for this process in the folder of a sweep, held by a lock that ends with it: so are dead trials known.
+
+    No name is given twice: the trials of a process that was killed must not look as if the next one ran them.
+    """
+    (folder / WORKERS).mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(sum(1 for _ in (folder / WORKERS).glob("*/"))):
         place = folder / WORKERS / str(number)
-        place.mkdir(parents=True, exist_ok=True)
-        with suppress(lock.TakenError):
-            descriptor = lock.take(place, patience_s=0.0)
+        with suppress(FileExistsError):
+            place.mkdir()
             break
+    descriptor = lock.take(place)
     try:
         yield str(number)
     finally:

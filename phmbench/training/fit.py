@@ -172,13 +172,19 @@ def groups(data: VibrationData) -> dict[str, dict[str, Any]]:
 
 
 def _trainer(config: Config, record: Record) -> Trainer:
+    from phmbench.sweep import jobs
     from phmbench.training import finite
     from phmbench.training.callbacks import KeepParts, LossLog, Progress, SeedEpoch
 
     parts = {"model": config["model"], "head": config["task"]["head"]}
     extra: list[Callback] = [LossLog(), SeedEpoch(seed=config["seed"]), KeepParts(parts=parts)]
     extra.append(finite.Finite(folder=record.path / finite.FOLDER))
-    if ranks.rank() == 0:
+    folder = jobs.trial()
+    if folder is not None:
+        from phmbench.sweep import reports
+
+        extra += reports.of_trial(folder, record.path)
+    elif ranks.rank() == 0:
         extra.append(Progress(monitor=config["monitor"], label=_label(record.path)))
     return build.trainer(config, record.path, extra=extra, warn=record.warn)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phmbench import interrupt
-from phmbench.errors import PhmbenchError
+from phmbench.errors import PhmbenchError, PrunedError
 from phmbench.training import rank, ranks
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def failures(record: Record | None = None) -> Iterator[None]:
     try:
         yield
     except (Exception, interrupt.Stopped) as error:
-        if not ranks.joined():
+        if not ranks.joined() or isinstance(error, PrunedError):  # all of them have ended by it
             raise
         stopped, lost = interrupt.exit_code(error) is not None, ranks.lost(error)
         if lost and record is not None:

@@ -1,0 +1,133 @@
+"""The study's file under processes that die and disks that are full; and the signs by which the living are known."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from phmbench.errors import ConfigError, RecordError
+from phmbench.sweep import storage, study
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="the extra for searches")
+
+NAME = "val/macro_f1"
+
+
+def begun(kept: Any, *, name: str = "s", objectives: tuple[str, ...] = (NAME,), **identity: Any) -> Any:
+    return study.opened(kept, name=name, objectives=objectives, identity={"objectives": list(objectives), **identity},
+                        sampler=None, pruner=None)  # fmt: skip
+
+
+@pytest.mark.parametrize("left", [b'{"op_code":', b"\0" * 9, b'{"op_code": 6'])
+def test_a_part_of_a_line_is_taken_away_before_the_next_is_written(left: bytes, tmp_path: Path):
+    kept = storage.journal(tmp_path / "study.journal")
+    begun(kept).ask()
+    whole = (tmp_path / "study.journal").read_bytes()
+    (tmp_path / "study.journal").write_bytes(whole + left)
+    begun(kept).ask()  # by the process that is still there
+    assert (tmp_path / "study.journal").read_bytes().startswith(whole + b"{")
+    assert len(begun(storage.journal(tmp_path / "study.journal")).trials) == 2
+
+
+def test_a_storage_is_opened_once_by_a_process(tmp_path: Path):
+    assert storage.opened(None, tmp_path) is storage.opened(None, tmp_path)
+    assert storage.opened(None, tmp_path / "other") is not storage.opened(None, tmp_path)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "none://somebody:secret@nowhere/x"])
+def test_what_is_no_storage(url: str, tmp_path: Path):
+    with pytest.raises(ConfigError, match="expected a study's storage") as raised:
+        storage.opened(url, tmp_path)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_database_whose_driver_is_not_installed(tmp_path: Path):
+    with pytest.raises(ConfigError, match="expected its driver"):
+        storage.opened("mysql+mysqldb://me@nowhere/x", tmp_path)
+
+
+def test_a_study_that_cannot_be_written_says_what_to_do():
+    with pytest.raises(RecordError, match="the study cannot be written; got No space left"), storage.faults_named("s"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(FileNotFoundError), storage.faults_named("s"):
+        raise FileNotFoundError(errno.ENOENT, "no such file")
+
+
+def test_a_trial_without_signs_of_life_is_run_again_and_one_with_them_is_not(tmp_path: Path):
+    kept: Any = storage.opened(f"sqlite:///{tmp_path / 'study.db'}", tmp_path)
+    found = begun(kept)
+    dead, alive = storage.asked(found), storage.asked(found)
+    dead.suggest_float("x", 0, 1)
+    with storage.signs_of_life(found._storage, [dead._trial_id]):
+        pass
+    from sqlalchemy import text
+
+    with kept.engine.begin() as connection:
+        connection.execute(text("update trial_heartbeats set heartbeat = datetime('now', '-1 hour')"))
+    with storage.signs_of_life(found._storage, [alive._trial_id]):
+        storage.bury(found)
+    states = [trial.state.name for trial in found.trials]
+    assert states == ["FAIL", "RUNNING", "WAITING"]
+    again = storage.asked(found)
+    assert again.number == 2
+    assert again.suggest_float("x", 0, 1) == dead.params["x"]
+
+
+def test_another_search_of_the_same_name_is_refused(tmp_path: Path):
+    kept = storage.opened(None, tmp_path)
+    begun(kept, space={"x": [0, 1]}, fixed={"data.hash": "a"})
+    with pytest.raises(ConfigError, match=r"fixed: data.hash got 'b'; expected 'a'"):
+        begun(kept, space={"x": [0, 1]}, fixed={"data.hash": "b"})
+    with pytest.raises(ConfigError, match="space: x got"):
+        begun(kept, space={"x": [0, 2]}, fixed={"data.hash": "a"})
+    with pytest.raises(ConfigError, match="the study 's' was begun for another search"):
+        begun(kept, objectives=("val/loss",))
+    with pytest.raises(ConfigError, match="expected those it was begun with"):
+        begun(kept, objectives=("val/balanced_accuracy",), space={"x": [0, 1]}, fixed={"data.hash": "a"})
+
+
+@pytest.mark.parametrize(
+    ("objective", "direction"),
+    [("val/macro_f1", "maximize"), ("val/loss", "minimize"), ("model/parameters", "minimize"),
+     ("model/latency_s", "minimize"), ("val/rmse", "minimize")],
+)  # fmt: skip
+def test_what_is_to_be_small_is_minimised(objective: str, direction: str):
+    assert study.direction(objective) == direction
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
+def test_a_run_whose_objective_is_undefined_is_worth_nothing(value: float | None):
+    result = {"metrics": {NAME: value}, "model": {"parameters": 7}}
+    assert study.values_of([NAME, "model/parameters"], result) is None
+    assert study.values_of(["model/parameters"], result) == [7.0]
+
+
+def test_a_name_of_a_process_is_not_given_twice(tmp_path: Path):
+    """Else the next one would look as if it ran the trials of the one before, which was killed."""
+    (tmp_path / "run").mkdir()
+    with study.worker(tmp_path) as first:
+        trial: Any = SimpleNamespace(user_attrs={"worker": first, "folder": "run"})
+        assert not study.is_dead(trial, tmp_path)
+    with study.worker(tmp_path) as second, study.worker(tmp_path) as third:
+        assert len({first, second, third}) == 3
+        assert study.is_dead(trial, tmp_path)
+    elsewhere: Any = SimpleNamespace(user_attrs={"worker": "77", "folder": "run"})
+    assert not study.is_dead(elsewhere, tmp_path)
+
+
+def test_a_trial_whose_run_outlives_its_search_is_not_dead(tmp_path: Path):
+    from phmbench.record import lock
+
+    (tmp_path / "run").mkdir()
+    with study.worker(tmp_path) as first:
+        pass
+    trial: Any = SimpleNamespace(user_attrs={"worker": first, "folder": "run"})
+    held = lock.take(tmp_path / "run")
+    assert not study.is_dead(trial, tmp_path)
+    lock.release(held)
+    assert study.is_dead(trial, tmp_path)
