@@ -172,8 +172,10 @@ class SearchSweeper(Sweeper):
         return taken
 
     def _dead(self, study: optuna.Study) -> list[Any]:
-        running = studies.states(study)["running"]
-        return [trial for trial in running if studies.is_dead(trial, self.folder)][: at_once(self.config)]
+        running, shared = studies.states(study)["running"], self.settings.storage is not None
+        return [trial for trial in running if studies.is_dead(trial, self.folder, shared=shared)][
+            : at_once(self.config)
+        ]
 
     def _again(self, study: optuna.Study, dead: Any) -> Job:
         import optuna

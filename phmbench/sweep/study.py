@@ -125,12 +125,20 @@ def alone(folder: Path) -> Iterator[None]:
         lock.release(descriptor)
 
 
-def is_dead(trial: FrozenTrial, folder: Path) -> bool:
-    """Whether a trial that the study calls running is run by nobody on this file system any more."""
+def is_dead(trial: FrozenTrial, folder: Path, *, shared: bool = False) -> bool:
+    """Whether a trial that the study calls running is run by nobody on this file system any more.
+
+    Args:
+        trial: running, as the study says.
+        folder: of the sweep; its lock (`alone`) is held.
+        shared: the study lies in a database, where other machines have trials too.
+    """
     who, run = trial.user_attrs.get("worker"), trial.user_attrs.get("folder")
-    if who is None or run is None or not (folder / WORKERS / who).is_dir():
+    if who is None:  # whoever asked for it has died before it said so: both are done under the lock
+        return not shared
+    if not (folder / WORKERS / who).is_dir():
         return False  # another machine's: a database knows by its signs of life
-    return lock.is_held(folder / WORKERS / who) is False and not lock.is_held(folder / run)
+    return lock.is_held(folder / WORKERS / who) is False and not (run and lock.is_held(folder / run))
 
 
 def states(study: optuna.Study) -> dict[str, list[FrozenTrial]]:

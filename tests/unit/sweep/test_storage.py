@@ -116,6 +116,9 @@ def test_a_name_of_a_process_is_not_given_twice(tmp_path: Path):
     with study.worker(tmp_path) as second, study.worker(tmp_path) as third:
         assert len({first, second, third}) == 3
         assert study.is_dead(trial, tmp_path)
+    nobody: Any = SimpleNamespace(user_attrs={})
+    assert study.is_dead(nobody, tmp_path)
+    assert not study.is_dead(nobody, tmp_path, shared=True)
     elsewhere: Any = SimpleNamespace(user_attrs={"worker": "77", "folder": "run"})
     assert not study.is_dead(elsewhere, tmp_path)
 
