@@ -45,6 +45,8 @@ def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
     """
     from lightning.pytorch import seed_everything
 
+    from phmbench.training import latency
+
     started = time.perf_counter()
     seed_everything(config["seed"], workers=True, verbose=False)
     data.assign()
@@ -60,7 +62,8 @@ def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
         metrics = _validation_metrics(trainer, chosen)
         tested = test(config, record, data, trainer, chosen) if config["test"] else _untested(task)
     seconds = {"set_up": begun - started, "fit": fitted - begun, "test": time.perf_counter() - fitted}
-    return tested._replace(metrics={**tested.metrics, **metrics}, seconds=seconds)
+    asked = latency.asked_for(task, data, trainer)
+    return tested._replace(metrics={**tested.metrics, **metrics, **asked}, seconds=seconds)
 
 
 @contextmanager
