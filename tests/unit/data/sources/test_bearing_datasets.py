@@ -261,5 +261,5 @@ def test_femto(data):
 
 
 def test_a_root_that_is_no_folder(tmp_path):
-    with pytest.raises(DataError, match=r"cwru: no folder of data sets; got .*nowhere; expected the root of built rigs"):
+    with pytest.raises(DataError, match=r"cwru: no folder of data sets; got .*nowhere; expected the root"):
         BearingDatasets(name="cwru", root=tmp_path / "nowhere").table()
