@@ -99,7 +99,7 @@ def read(path: str | Path) -> Predictions:
                 window=int(h5.attrs["window"]),
                 examples=tuple(_read_example(h5["examples"][name]) for name in sorted(h5["examples"], key=int)),
             )
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:  # all of them h5py's
         raise RecordError(
             f"{file}: cannot be read; got {error}; expected the predictions of a run; test the checkpoint again with: "
             "pipeline=evaluate init=CHECKPOINT"

@@ -151,7 +151,7 @@ class Folder:
                 f"{self.name}: {len(unnamed)} of {len(listed)} rows name no file; got an empty cell in row "
                 f"{unnamed[0] + 1}; expected the path of a recording in each; add it, or remove the row"
             )
-        if missing := [f for f in listed["file"] if not (self.root / str(f)).is_file()]:
+        if missing := [f for f in listed["file"] if not _is_file(self.root / str(f))]:
             raise DataError(
                 f"{self.name}: {len(missing)} of {len(listed)} files are missing in {self.root}; got "
                 f"{', '.join(map(str, missing))}; "
@@ -185,6 +185,13 @@ class Folder:
                 "table, or give `fs`"
             )
         return [float(rate) for rate in rates if rate is not None]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file system takes
+        return False
 
 
 def _names(listed: pd.DataFrame) -> list[str]:
