@@ -92,7 +92,7 @@ def test_with_several_seeds_a_hopeless_trial_stops_after_the_first(command: Comm
 
 
 def test_all_ranks_of_a_pruned_trial_end(command: Command, tmp_path: Path):
-    done = sweep(command, HALF, *MEDIAN, "pruner.n_warmup_steps=0", "n_trials=3", "trainer=ddp_cpu",
+    done = sweep(command, HALF, *MEDIAN, "pruner.n_warmup_steps=0", "n_trials=4", "trainer=ddp_cpu",
                  "trainer.max_epochs=2")  # fmt: skip
     assert done.code == 0, done.err
     assert done.err == ""
