@@ -192,6 +192,7 @@ def _many(line: Line, hydra: Hydra) -> Any:
     sweeper: Any = Plugins.instance().instantiate_sweeper(
         hydra_context=context, task_function=jobs.run_composed, config=composed
     )
+    sweeper.dry_run = line.args.dry_run
     sweeper.check = lambda job: checked(line, job, choices(job))
     messages.to_screen()
     return sweeper
@@ -227,6 +228,8 @@ def _sweep(words: list[str]) -> int:
         if line.args.cfg or line.args.hydra_help or line.args.shell_completion or line.args.info:
             return _of_hydra(line, hydra)
         sweeper = _many(line, hydra)
+        if line.wrong:  # else the space is judged first, which lacks the words that were wrong
+            raise ConfigError(together(line.wrong))
         return int(sweeper.sweep(list(sweeper.config.hydra.overrides.task)))
 
 

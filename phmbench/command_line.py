@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from phmbench import config, overrides, resolvers, trust
 from phmbench.errors import ConfigError
+from phmbench.sweep import plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ class Line:
 
         parser = get_args_parser()
         parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE")
+        parser.add_argument("--dry-run", action="store_true", help="of many runs: check, show what would start")
         self.root = root
         self.parser, self.args = parser, parser.parse_intermixed_args(list(words))
         searchpath = [word for word in self.args.overrides if _key(word) == "hydra.searchpath"]
@@ -39,9 +41,10 @@ class Line:
         self.search = [part for word in words if _key(word) == SEARCH for part in _listed(word)]
         if root == "sweep":  # a path is no option, and Hydra would take the name of the folder for a group
             words = [word for word in words if _key(word) != SEARCH]
-        understood, wrong = overrides.read_words(words, self.options)
+        words, absent = plugins.absent(words)
+        understood, wrong = overrides.read_words(words, {**self.options, **plugins.groups(root, self.places)})
         self.overrides, unreadable = overrides.readable(understood)
-        self.wrong = [*config.clashes(self.options), *wrong, *unreadable]
+        self.wrong = [*config.clashes(self.options), *absent, *wrong, *unreadable]
         self.trusted = list(dict.fromkeys([*self.args.trust, *trust.of_environment(), *self._installed()]))
 
     def _installed(self) -> list[str]:

@@ -30,7 +30,7 @@ def read_words(words: Sequence[str], known: Mapping[str, Mapping[str, object]]) 
             continue
         key, rest = match["key"], match["rest"] or ""
         if key in known:
-            bad = [_no_such_option(key, name, known[key]) for name in _choices(rest[1:]) if name not in known[key]]
+            bad = [_no_such_option(key, name, known[key]) for name in chosen(rest[1:]) if name not in known[key]]
             wrong += bad
             if not bad:
                 good.append(word)
@@ -74,7 +74,7 @@ def _quoted(key: str, value: str) -> str:
     return f"""\"{key}='{inner}'\"""" if '"' in inner else f"""'{key}="{inner}"'"""
 
 
-def _choices(value: str) -> list[str]:
+def chosen(value: str) -> list[str]:
     """The option names in `a`, `a,b` (a sweep) and `[a,b]` (several at once); functions are left to Hydra."""
     value = value.strip()
     inner = value[1:-1] if value[:1] == "[" else value

@@ -16,10 +16,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from phmbench.errors import ConfigError
-from phmbench.sweep import jobs
+from phmbench.sweep import jobs, unsent
 from phmbench.sweep.composing import Check, Composer
 from phmbench.sweep.jobs import Job
-from phmbench.sweep.launchers import prepared, threads
+from phmbench.sweep.launchers import parts, prepared, threads
 
 log = logging.getLogger("phmbench")
 
@@ -34,10 +34,12 @@ class GridSweeper(Sweeper):
 
     Attributes:
         check: set before `sweep`: the plain configuration of a composed job, or ConfigError.
+        dry_run: compose and check, write what a queue would be sent, and start nothing.
     """
 
     check: Check
     config: DictConfig
+    dry_run: bool = False
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.context, self.task_function, self.config = hydra_context, task_function, config
@@ -61,6 +63,9 @@ class GridSweeper(Sweeper):
         standing = {job.folder: jobs.standing(job.folder) for job in self.grid}
         left = [job for job in self.grid if standing[job.folder] not in ("done", "running")]
         log.info("%s", _counted(list(standing.values()), sweep))
+        if self.dry_run:
+            unsent.show(self.config, sweep, count=len(left))
+            return {}
         words = differing(self.grid)
         for job in left:
             number = self.grid.index(job)
@@ -70,7 +75,10 @@ class GridSweeper(Sweeper):
             ranks.board().share(json.dumps([job.folder.name for job in left]))
         write_manifest(sweep, self.grid)
         try:
-            return jobs.launch(left, launcher)
+            errors: dict[Path, Exception] = {}
+            for part in parts(left, self.config):
+                errors.update(jobs.launch(part, launcher))
+            return errors
         finally:
             write_manifest(sweep, self.grid)
 

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
@@ -106,10 +107,52 @@ def run_composed(_: Any) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from phmbench import interrupt, messages
+    from phmbench.sweep import launchers
 
+    folder = Path(HydraConfig.get().runtime.output_dir)
     with interrupt.listened():
-        messages.to_screen()
-        run(Path(HydraConfig.get().runtime.output_dir))
+        if not launchers.shares_screen(HydraConfig.get().launcher):
+            messages.to_screen()
+            return run(folder)
+        with quiet():
+            run(folder)
+        sys.stdout.write(f"{ended(folder)}\n")  # in one piece: others write too
+        sys.stdout.flush()
+    return None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """What this process and those that it starts write on the screen goes nowhere: bars and tables of jobs that run
+    beside each other would be mixed. The log of the record has it, and errors are still shown."""
+    logger = logging.getLogger("phmbench")
+    logger.propagate = False
+    nowhere = logging.NullHandler()  # without any, logging itself writes warnings on the screen
+    logger.addHandler(nowhere)
+    sys.stdout.flush()
+    screen, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(screen, 1)
+        os.close(screen)
+        os.close(null)
+        logger.removeHandler(nowhere)
+
+
+def ended(folder: Path) -> str:
+    """A line: the job, how it stands, the value that its checkpoint was chosen by, and how long it took."""
+    from phmbench.record.status import read_metrics
+
+    how = standing(folder)
+    if how != "done":
+        return f"job {folder.name}: {how}"
+    monitor, result = read(folder)["config"]["monitor"], read_metrics(folder)
+    value = result["metrics"].get(monitor)
+    said = "" if value is None else f", {monitor} {value:.4f}"
+    return f"job {folder.name}: done{said}, {sum(result['seconds'].values()):.0f} s"
 
 
 def run(folder: Path) -> None:
@@ -189,25 +232,74 @@ def failure(folder: Path) -> str:
 def launch(jobs: Sequence[Job], launcher: Any, *, first: int = 0) -> dict[Path, Exception]:
     """Hand jobs to a launcher of Hydra's; the errors of those that failed.
 
+    Joblib ends all its processes where one of them dies. Then those that had begun go on, each by itself, so that the
+    one to blame fails alone; the others are run as they would have been.
+
     Raises:
         ConfigError: the launcher cannot start.
     """
-    from hydra.core.utils import JobStatus
-
     if not jobs:
         return {}
+    before = {job.folder: standing(job.folder) for job in jobs}
     try:
         returns = launcher.launch([[f"hydra.sweep.subdir={job.folder.name}"] for job in jobs], initial_job_idx=first)
     except Exception as error:
-        begun = [job.folder for job in jobs if standing(job.folder) != "new"]
-        if not begun:
+        now = _settled(jobs, patience_s=10.0 if _lost_process(error) else 0.0)
+        begun = [job for job in jobs if now[job.folder] != "new"]
+        if not begun or (now == before and not _lost_process(error)):
             raise ConfigError(
-                f"hydra.launcher: {type(error).__name__}: {error}; expected the jobs to start; correct its settings, "
-                "or choose hydra/launcher=in_process"
+                f"hydra.launcher: {type(error).__name__}: {_line(error)}; expected the jobs to start; correct its "
+                "settings, or choose hydra/launcher=in_process"
             ) from error
-        return {job.folder: error for job in jobs if standing(job.folder) != "done"}
+        if not _lost_process(error):  # of a cluster: the other jobs go on there
+            return {job.folder: _gone(job, error) for job in jobs if now[job.folder] not in ("done", "pruned")}
+        errors: dict[Path, Exception] = {
+            job.folder: PhmbenchError(failure(job.folder)) for job in begun if now[job.folder] == "failed"
+        }
+        cut_off = [job for job in begun if now[job.folder] == "interrupted"]
+        if len(jobs) == 1:
+            return errors or {job.folder: _gone(job, error) for job in cut_off}
+        for job in cut_off:
+            log.warning("job %s: its process ended, and goes on in another", job.folder.name)
+            errors.update(launch([job], launcher, first=first))
+        return {**errors, **launch([job for job in jobs if job not in begun], launcher, first=first)}
+    return _failed(jobs, returns)
+
+
+def _failed(jobs: Sequence[Job], returns: Sequence[Any]) -> dict[Path, Exception]:
+    from hydra.core.utils import JobStatus
+
     return {
         job.folder: one._return_value
         for job, one in zip(jobs, returns, strict=True)
         if one.status == JobStatus.FAILED and isinstance(one._return_value, Exception)
     }
+
+
+def _settled(jobs: Sequence[Job], *, patience_s: float) -> dict[Path, str]:
+    """How jobs stand, once those whose process is being ended have ended, or that time has passed."""
+    end = time.monotonic() + patience_s
+    while True:
+        now = {job.folder: standing(job.folder) for job in jobs}
+        if "running" not in now.values() or time.monotonic() >= end:
+            return now
+        time.sleep(0.1)
+
+
+def _lost_process(error: Exception) -> bool:
+    """Whether joblib says that one of its processes is gone."""
+    return any(kind.__name__ == "BrokenProcessPool" for kind in type(error).__mro__)
+
+
+def _gone(job: Job, error: Exception) -> PhmbenchError:
+    return PhmbenchError(
+        f"job {job.folder.name}: {type(error).__name__}: {_line(error)}; got no result; expected its process to run to "
+        "its end; see whether the memory was used up, and the logs of the launcher; type the same command again to go "
+        "on with it"
+    )
+
+
+def _line(error: Exception) -> str:
+    """The first line that an error says."""
+    said = str(error).strip()
+    return said.splitlines()[0] if said else "without a word"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, open_dict, read_write
 
-IN_PROCESS = "phmbench.sweep.in_process.InProcessLauncher"
+T = TypeVar("T")
 
 
 def prepared(config: DictConfig) -> Path:
@@ -26,15 +26,39 @@ def threads(config: Mapping[str, Any]) -> int | None:
 
     The cores that this process may use are shared by the jobs that run beside each other on this machine.
     """
-    beside = at_once(config)
-    return None if beside == 1 else max(1, len(os.sched_getaffinity(0)) // beside)
+    count = at_once(config) if beside(config) else 1
+    return None if count == 1 else max(1, len(os.sched_getaffinity(0)) // count)
 
 
 def at_once(config: Mapping[str, Any]) -> int:
-    """How many jobs the launcher runs beside each other on this machine."""
-    launcher = config["hydra"]["launcher"]
-    target = str(launcher["_target_"])
+    """How many jobs are handed to the launcher at a time, and run beside each other where they share this machine.
+
+    A search asks for as many trials at once as `hydra.sweeper.n_jobs` says; where it says nothing, joblib's own number
+    counts. submitit's local executor starts all that it is given: it is given a job a core.
+    """
+    hydra = config["hydra"]
+    launcher, own = hydra["launcher"], hydra["sweeper"].get("n_jobs")
+    target, cores = str(launcher["_target_"]), len(os.sched_getaffinity(0))
     if target.endswith(".JoblibLauncher"):
         count = int(launcher.get("n_jobs") or 1)
-        return count if count > 0 else max(1, len(os.sched_getaffinity(0)) + 1 + count)
-    return 1
+        return count if count > 0 else max(1, cores + 1 + count)
+    if target.endswith(".LocalLauncher"):
+        return int(own or cores)
+    return int(own or 1)
+
+
+def beside(config: Mapping[str, Any]) -> bool:
+    """Whether the jobs that run at once share this machine."""
+    return str(config["hydra"]["launcher"]["_target_"]).endswith((".JoblibLauncher", ".LocalLauncher"))
+
+
+def shares_screen(launcher: Mapping[str, Any]) -> bool:
+    """Whether jobs write on the screen of the command while others do: those of submitit have files of their own."""
+    return str(launcher["_target_"]).endswith((".JoblibLauncher", ".RayLauncher"))
+
+
+def parts(jobs: Sequence[T], config: Mapping[str, Any]) -> list[Sequence[T]]:
+    """The jobs of a grid as they are handed to the launcher: all, but for one that would start all of them at once."""
+    local = str(config["hydra"]["launcher"]["_target_"]).endswith(".LocalLauncher")
+    size = at_once(config) if local else max(1, len(jobs))
+    return [jobs[start : start + size] for start in range(0, len(jobs), size)]

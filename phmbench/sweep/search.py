@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from phmbench import interrupt
 from phmbench.config import Config
 from phmbench.errors import ConfigError
-from phmbench.sweep import jobs
+from phmbench.sweep import jobs, unsent
 from phmbench.sweep import study as studies
 from phmbench.sweep.composing import Check, Composer
 from phmbench.sweep.jobs import Job
@@ -43,16 +43,21 @@ class SearchSweeper(Sweeper):
     Args:
         sampler: a node of `hydra/sweeper/sampler`, as of hydra-optuna-sweeper.
         params: ranges by key in that plugin's syntax.
+        n_jobs: trials at once; None: as many as the launcher says, or one (`launchers.at_once`).
 
     Attributes:
         check: set before `sweep`: the plain configuration of a composed job, or ConfigError.
+        dry_run: compose and check, write what a queue would be sent, and start nothing.
     """
 
     check: Check
     config: DictConfig
+    dry_run: bool = False
 
-    def __init__(self, *, sampler: Any, params: Mapping[str, str] | None) -> None:
+    def __init__(self, *, sampler: Any, params: Mapping[str, str] | None, n_jobs: int | None) -> None:
         self.sampler, self.params = sampler, dict(params or {})
+        if n_jobs is not None and n_jobs < 1:
+            raise ConfigError(f"hydra.sweeper.n_jobs: got {n_jobs}; expected trials at once, 1 or more; choose 1")
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.context, self.task_function, self.config = hydra_context, task_function, config
@@ -75,6 +80,9 @@ class SearchSweeper(Sweeper):
         self.composer = Composer(context=self.context, config=self.config, check=self.check)
         base = self._require_valid()
         settings.require_objectives(self.settings, base)
+        if self.dry_run:
+            unsent.show(self.config, self.folder, count=min(at_once(self.config), self.settings.n_trials))
+            return 0
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self.context, task_function=self.task_function, config=self.config
         )

@@ -1,0 +1,66 @@
+"""What can be chosen in Hydra's own groups, said before Hydra looks for it: its errors name files, not what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from phmbench.config import CONFIG_NAME, Place
+from phmbench.overrides import OVERRIDE, chosen
+
+LAUNCHER, SWEEPER, SAMPLER = "hydra/launcher", "hydra/sweeper", "hydra/sweeper/sampler"
+OF_EXTRA = {
+    "joblib": ("joblib", "hydra_plugins.hydra_joblib_launcher"),
+    "submitit_local": ("submitit", "hydra_plugins.hydra_submitit_launcher"),
+    "submitit_slurm": ("submitit", "hydra_plugins.hydra_submitit_launcher"),
+    "ray": ("ray", "hydra_plugins.hydra_ray_launcher"),
+}
+"""Launcher → the extra that installs it, and what is there when it is installed."""
+SAMPLERS = ("tpe", "random", "grid", "cmaes", "gp", "qmc", "nsgaii", "nsgaiii")
+REMOVED = {"motpe": "Optuna has it no more: tpe takes several objectives; choose hydra/sweeper/sampler=tpe"}
+
+
+def groups(root: str, places: Sequence[Place]) -> dict[str, dict[str, list[Place]]]:
+    """Launchers, sweepers and samplers by name: those that Hydra's plugins bring, and files of these places."""
+    brought = {
+        LAUNCHER: [*OF_EXTRA, "in_process"],
+        SWEEPER: ["grid" if root == CONFIG_NAME else "search"],
+        SAMPLER: [] if root == CONFIG_NAME else [*SAMPLERS, *REMOVED],
+    }
+    found: dict[str, dict[str, list[Place]]] = {}
+    for group, names in brought.items():
+        own = {} if group == SWEEPER else {f.stem: [p] for p in places for f in (p.path / group).glob("*.yaml")}
+        found[group] = {**{name: [] for name in names}, **own}
+    return {group: names for group, names in found.items() if names}
+
+
+def absent(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words that can be composed, and what is wrong with the others: a launcher that is not installed."""
+    good, wrong = [], []
+    for word in words:
+        match = OVERRIDE.match(word)
+        found = [] if match is None else [_absent(match["key"], name) for name in chosen((match["rest"] or "")[1:])]
+        said = [message for message in found if message is not None]
+        wrong += said
+        if not said:
+            good.append(word)
+    return good, wrong
+
+
+def _absent(key: str, name: str) -> str | None:
+    if key == SAMPLER and name in REMOVED:
+        return f"{key}={name}: {REMOVED[name]}"
+    if key != LAUNCHER or name not in OF_EXTRA:
+        return None
+    extra, module = OF_EXTRA[name]
+    if is_installed(module):
+        return None
+    return f"{key}={name}: got no {module}; expected the extra for it; install it: pip install 'phmbench[{extra}]'"
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module can be found; its package is imported to look, itself it is not."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package around it
+        return False
