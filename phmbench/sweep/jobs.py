@@ -146,13 +146,13 @@ def ended(folder: Path) -> str:
     """A line: the job, how it stands, the value that its checkpoint was chosen by, and how long it took."""
     from phmbench.record.status import read_metrics
 
-    how = standing(folder)
+    how, job = standing(folder), read(folder)
     if how != "done":
-        return f"job {folder.name}: {how}"
-    monitor, result = read(folder)["config"]["monitor"], read_metrics(folder)
+        return f"{job['label']} · {how}"
+    monitor, result = job["config"]["monitor"], read_metrics(folder)
     value = result["metrics"].get(monitor)
     said = "" if value is None else f", {monitor} {value:.4f}"
-    return f"job {folder.name}: done{said}, {sum(result['seconds'].values()):.0f} s"
+    return f"{job['label']} · done{said}, {sum(result['seconds'].values()):.0f} s"
 
 
 def run(folder: Path) -> None:

@@ -47,7 +47,7 @@ def script(launcher: Mapping[str, Any], *, count: int) -> str:
             return 1
 
     executor = Unsent(launcher["submitit_folder"], python=launcher["python"])
-    given = {key: value for key, value in launcher.items() if key not in OF_EXECUTOR}
+    given = {key: value for key, value in launcher.items() if value is not None and key not in OF_EXECUTOR}
     executor._internal_update_parameters(**executor._convert_parameters(given))
     if count > 1:
         executor.parameters["map_count"] = count

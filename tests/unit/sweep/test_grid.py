@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,8 @@ from phmbench.resolvers import digest
 from phmbench.sweep import grid, jobs, launchers
 from phmbench.sweep.composing import Composer
 from phmbench.sweep.jobs import Job
+
+PLUGINS = "hydra_plugins"
 
 
 def test_every_combination_once_and_the_last_word_varies_fastest():
@@ -140,21 +145,57 @@ def test_the_errors_of_the_jobs_that_failed(tmp_path: Path):
 def test_a_launcher_that_cannot_start_and_one_that_breaks_down(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"hydra\.launcher: OSError: no cluster; expected the jobs to start"):
         jobs.launch(two(tmp_path), Launcher(OSError("no cluster")))
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "status.json").write_text(json.dumps({"state": "interrupted"}))
-    errors = jobs.launch(two(tmp_path), Launcher(OSError("a worker has died")))
+    errors = jobs.launch(two(tmp_path), Breaking(tmp_path / "a", "interrupted", OSError("the queue is gone")))
     assert {folder.name for folder in errors} == {"a", "b"}
+    said = r"job a: OSError: the queue is gone; got no result; expected its process to run to its end"
+    assert re.match(said, str(errors[tmp_path / "a"]))
+    with pytest.raises(ConfigError, match="expected the jobs to start"):  # what an earlier sitting has left is no start
+        jobs.launch(two(tmp_path), Launcher(OSError("no cluster")))
+
+
+class Breaking(Launcher):
+    """A launcher whose process dies in the first job, each time that this one is handed over."""
+
+    def __init__(self, folder: Path, state: str, error: Exception) -> None:
+        super().__init__(error)
+        self.folder, self.state, self.calls = folder, state, []
+
+    def launch(self, words: list[list[str]], initial_job_idx: int) -> list[JobReturn]:
+        self.calls.append([one[-1].rpartition("=")[2] for one in words])
+        if self.folder.name in self.calls[-1]:
+            self.folder.mkdir(exist_ok=True)
+            (self.folder / "status.json").write_text(json.dumps({"state": self.state}))
+            raise self.error
+        return [JobReturn(status=JobStatus.COMPLETED) for _ in words]
+
+
+def test_where_a_process_of_joblib_dies_the_job_to_blame_fails_alone(tmp_path: Path):
+    launcher = Breaking(tmp_path / "a", "interrupted", BrokenProcessPool("a worker was killed"))
+    errors = jobs.launch(two(tmp_path), launcher)
+    assert launcher.calls == [["a", "b"], ["a"], ["b"]]
+    assert [folder.name for folder in errors] == ["a"]
+    assert "job a: BrokenProcessPool: a worker was killed; got no result" in str(errors[tmp_path / "a"])
 
 
 @pytest.mark.parametrize(
     ("launcher", "beside"),
     [
-        ({"_target_": launchers.IN_PROCESS}, 1),
-        ({"_target_": "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher", "n_jobs": 3}, 3),
-        ({"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"}, 1),
+        ({"_target_": "phmbench.sweep.in_process.InProcessLauncher"}, 1),
+        ({"_target_": f"{PLUGINS}.hydra_joblib_launcher.joblib_launcher.JoblibLauncher", "n_jobs": 3}, 3),
+        ({"_target_": f"{PLUGINS}.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"}, 1),
     ],
 )
 def test_cores_are_shared_by_jobs_that_run_beside_each_other(launcher: dict[str, object], beside: int):
-    config = {"hydra": {"launcher": launcher}}
+    config = {"hydra": {"launcher": launcher, "sweeper": {}}}
     assert launchers.at_once(config) == beside
     assert (launchers.threads(config) is None) is (beside == 1)
+    assert launchers.parts([1, 2, 3], config) == [[1, 2, 3]]
+
+
+def test_jobs_of_a_queue_do_not_share_this_machine():
+    target = f"{PLUGINS}.hydra_submitit_launcher.submitit_launcher"
+    slurm = {"hydra": {"launcher": {"_target_": f"{target}.SlurmLauncher"}, "sweeper": {"n_jobs": 8}}}
+    assert (launchers.at_once(slurm), launchers.threads(slurm)) == (8, None)
+    local = {"hydra": {"launcher": {"_target_": f"{target}.LocalLauncher"}, "sweeper": {"n_jobs": 2}}}
+    assert launchers.parts([1, 2, 3], local) == [[1, 2], [3]]  # it starts all that it is given
+    assert launchers.threads(local) == max(1, len(os.sched_getaffinity(0)) // 2)

@@ -96,7 +96,7 @@ def test_a_pruner_by_its_option_and_what_it_refuses():
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(extras, "_there", lambda name: name != "optuna")
+    monkeypatch.setattr(extras, "is_installed", lambda name: name != "optuna")
     with pytest.raises(ConfigError, match=r"sweep: got no optuna; expected the extra .*phmbench\[sweep\]"):
         extras.require()
 
