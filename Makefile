@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all torture lint types docs results bench clean
+.PHONY: help install demo test test-all test-slurm test-ray test-postgresql torture lint types docs results bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 12
@@ -27,6 +27,22 @@ test: $(STAMP) ## fast tests, on all cores
 
 test-all: $(STAMP) ## all tests, the slow ones too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+
+APT := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
+CLUSTER := $(BIN)/python -m pytest -q -m cluster
+
+test-slurm: $(STAMP) ## sweeps through a real Slurm of one node; as root, on Debian
+	command -v slurmctld slurmd munged > /dev/null || { apt-get update -qq && $(APT) slurm-wlm munge; }
+	tests/clusters/slurm.sh $(CLUSTER) tests/clusters/test_slurm.py
+
+test-ray: $(STAMP) ## sweeps on a local Ray of two workers
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[ray]'
+	$(CLUSTER) tests/clusters/test_ray.py
+
+test-postgresql: $(STAMP) ## one study on a real PostgreSQL, two sweeps at once
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[postgresql]'
+	ls /usr/lib/postgresql/*/bin/pg_ctl > /dev/null 2>&1 || { apt-get update -qq && $(APT) postgresql; }
+	tests/clusters/postgresql.sh $(CLUSTER) tests/clusters/test_postgresql.py
 
 torture: $(STAMP) ## kills, faults, mutated files: all of them, counted into docs/reliability.md
 	rm -f .torture

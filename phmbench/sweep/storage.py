@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -58,12 +59,7 @@ def _open(url: str | None, folder: Path) -> BaseStorage:
             from optuna.storages.journal import JournalRedisBackend
 
             return optuna.storages.JournalStorage(JournalRedisBackend(url))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # experimental, Optuna says
-            return optuna.storages.RDBStorage(
-                url, heartbeat_interval=HEARTBEAT, grace_period=GRACE,
-                heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
-            )  # fmt: skip
+        return _database(url)
     except ImportError as error:
         raise ConfigError(
             f"storage: {_hidden(url)}: {str(error).splitlines()[0]}; expected its driver; install it: "
@@ -75,6 +71,27 @@ def _open(url: str | None, folder: Path) -> BaseStorage:
             f"{str(error).strip().splitlines()[0] if str(error).strip() else ''}; expected a study's storage; start "
             "the server, correct the URL, or leave storage out: the study then lies in the folder of the sweep"
         ) from error
+
+
+def _database(url: str) -> BaseStorage:
+    """A storage in a database. Two sweeps that begin at once make its tables at once: the second one tries again."""
+    import optuna
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    for left in reversed(range(5)):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # experimental, Optuna says
+                return optuna.storages.RDBStorage(
+                    url.replace("postgresql://", "postgresql+psycopg://", 1),  # psycopg2 without, up to SQLAlchemy 2.0
+                    heartbeat_interval=HEARTBEAT, grace_period=GRACE,
+                    heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
+                )  # fmt: skip
+        except (IntegrityError, ProgrammingError, optuna.exceptions.StorageInternalError):
+            if not left:
+                raise
+            time.sleep(0.5)
+    raise AssertionError
 
 
 def journal(path: Path) -> BaseStorage:
