@@ -69,6 +69,13 @@ class SearchSweeper(Sweeper):
             ConfigError: what is wrong with the settings, the space, or the study that is there.
         """
         from phmbench.sweep import end, settings, space, storage
+        from phmbench.training import ranks
+
+        if ranks.joined():
+            raise ConfigError(
+                "sweep: got several processes of torchrun or srun; expected one, which asks for the trials; start "
+                "sweep.py alone with trainer=ddp or ddp_cpu, whose ranks it starts itself; or a grid: train.py -m"
+            )
 
         self.folder = prepared(self.config)
         self.settings: Settings = settings.read(self.config)

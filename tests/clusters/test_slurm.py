@@ -55,12 +55,14 @@ def test_a_job_that_is_put_back_goes_on_from_its_last_checkpoint(how: str, tmp_p
         job = slurm("squeue", "--noheader", "--format=%A").split()[0]
         if how == "requeue":
             slurm("scontrol", "requeue", job)
+            until(lambda: slurm("squeue", "--noheader", "--format=%t").split() == ["PD"])
+            slurm("scontrol", "update", f"JobId={job}", "StartTime=now")  # Slurm would wait for two minutes
         else:
             slurm("scancel", "--signal=USR2", f"{job}.0")
         out, err = sweep.communicate(timeout=200)
     assert sweep.returncode == 0, out + err
     assert state(run) == "done"
-    assert "goes on from last.ckpt" in (run / "log.txt").read_text()
+    assert "resumed: " in (run / "log.txt").read_text()
 
 
 def test_a_job_that_is_cancelled_is_left_to_the_same_command(tmp_path: Path, cache: Path):
@@ -78,7 +80,7 @@ def test_a_job_that_is_cancelled_is_left_to_the_same_command(tmp_path: Path, cac
         out, err = sweep.communicate(timeout=200)
     assert sweep.returncode == 0, out + err
     assert state(run) == "done"
-    assert "goes on from last.ckpt" in (run / "log.txt").read_text()
+    assert "resumed: " in (run / "log.txt").read_text()
 
 
 def test_several_nodes_from_a_job_of_two_tasks(tmp_path: Path, cache: Path):

@@ -76,6 +76,13 @@ def test_trials_at_once_are_one_or_more():
         SearchSweeper(sampler=None, params=None, n_jobs=0)
 
 
+def test_a_search_of_several_processes_is_refused(monkeypatch: pytest.MonkeyPatch):
+    """Each would ask for trials of its own; a grid has its jobs from the first process."""
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    with pytest.raises(ConfigError, match="sweep: got several processes of torchrun or srun; expected one"):
+        SearchSweeper(sampler=None, params=None, n_jobs=None).sweep([])
+
+
 def slurm(folder: Path, **given: Any) -> dict[str, Any]:
     from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
     from omegaconf import OmegaConf
