@@ -41,7 +41,7 @@ def script(launcher: Mapping[str, Any], *, count: int) -> str:
     """
     from submitit.slurm.slurm import SlurmExecutor
 
-    class Unsent(SlurmExecutor):
+    class Unsent(SlurmExecutor):  # type: ignore[misc, unused-ignore]
         @classmethod
         def affinity(cls) -> int:
             return 1
