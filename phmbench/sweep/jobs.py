@@ -107,52 +107,18 @@ def run_composed(_: Any) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from phmbench import interrupt, messages
-    from phmbench.sweep import launchers
+    from phmbench.sweep import launchers, screen
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     with interrupt.listened():
         if not launchers.shares_screen(HydraConfig.get().launcher):
             messages.to_screen()
             return run(folder)
-        with quiet():
+        with screen.quiet():
             run(folder)
-        sys.stdout.write(f"{ended(folder)}\n")  # in one piece: others write too
+        sys.stdout.write(f"{screen.ended(folder)}\n")  # in one piece: others write too
         sys.stdout.flush()
     return None
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """What this process and those that it starts write on the screen goes nowhere: bars and tables of jobs that run
-    beside each other would be mixed. The log of the record has it, and errors are still shown."""
-    logger = logging.getLogger("phmbench")
-    logger.propagate = False
-    nowhere = logging.NullHandler()  # without any, logging itself writes warnings on the screen
-    logger.addHandler(nowhere)
-    sys.stdout.flush()
-    screen, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(screen, 1)
-        os.close(screen)
-        os.close(null)
-        logger.removeHandler(nowhere)
-
-
-def ended(folder: Path) -> str:
-    """A line: the job, how it stands, the value that its checkpoint was chosen by, and how long it took."""
-    from phmbench.record.status import read_metrics
-
-    how, job = standing(folder), read(folder)
-    if how != "done":
-        return f"{job['label']} · {how}"
-    monitor, result = job["config"]["monitor"], read_metrics(folder)
-    value = result["metrics"].get(monitor)
-    said = "" if value is None else f", {monitor} {value:.4f}"
-    return f"{job['label']} · done{said}, {sum(result['seconds'].values()):.0f} s"
 
 
 def run(folder: Path) -> None:
