@@ -3,7 +3,8 @@ pandas."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -148,7 +149,7 @@ def options(where: Iterable[Place]) -> dict[str, dict[str, list[Place]]]:
     """Groups, their options, and the places that provide each: {"model": {"wdcnn": [phmbench]}, "task/split": …}."""
     found: dict[str, dict[str, list[Place]]] = {}
     for place in where:
-        for file in sorted(place.path.glob("*/**/*.yaml")):
+        for file in sorted(_files(place.path)):
             group = file.parent.relative_to(place.path).as_posix()
             if group.split("/")[0] not in NOT_GROUPS and not file.name.startswith("_"):
                 found.setdefault(group, {}).setdefault(file.stem, []).append(place)
@@ -162,6 +163,14 @@ def spaces(where: Iterable[Place]) -> dict[str, list[Place]]:
         for file in sorted((place.path / "search").glob("*.yaml")):
             found.setdefault(file.stem, []).append(place)
     return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """YAML files in the folders of a folder; run directories, which lie beside a sweep's best.yaml, are none."""
+    for inner, folders, names in os.walk(folder):
+        folders[:] = [] if "status.json" in names else folders
+        if Path(inner) != folder and "status.json" not in names:
+            yield from (Path(inner, name) for name in names if name.endswith(".yaml"))
 
 
 def clashes(known: Mapping[str, Mapping[str, list[Place]]]) -> list[str]:

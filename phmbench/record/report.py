@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import shlex
-import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from phmbench.record import atomic, profile, words
+from phmbench.record import atomic, html, profile, words
 from phmbench.record.contents import children
 from phmbench.record.status import CONFIG, METRICS, read_metrics, read_status, state
 
-LARGEST_SVG = 250_000  # bytes; a larger drawing is shown as PNG, so that the page stays below 3 MB
 FIGURES = ("confusion", "spread", "curves", "windows")
 
 
@@ -42,17 +38,8 @@ def write_report(path: str | Path, *, outcome: Mapping[str, Any] | None = None) 
         _repeat(path, result),
     ]
     file = path / "report.html"
-    atomic.write_text(file, _page(_title(result), "\n".join(s for s in sections if s)))
+    atomic.write_text(file, html.page(_title(result), "\n".join(s for s in sections if s)))
     return file
-
-
-def _page(title: str, body: str) -> str:
-    css = resources.files("phmbench.record").joinpath("page.css").read_text("utf-8")
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
 
 
 def _title(result: Mapping[str, Any]) -> str:
@@ -73,24 +60,20 @@ def _head(path: Path, result: Mapping[str, Any]) -> str:
         parts.append(
             f'<p><span class="number">{escape(value)}</span> {escape(words.title(names[0]))}, test set{over}</p>'
         )
-    warned = [_mark(f"warning: {text}") for text in result.get("warnings") or ()]
+    warned = [html.mark(f"warning: {text}") for text in result.get("warnings") or ()]
     return "\n".join([*parts, *_marks(result["split"]), *warned])
 
 
 def _choices(result: Mapping[str, Any]) -> str:
     """The sentence: group and option."""
     choices = words.choices(result.get("choices") or {})
-    return f"<h2>Choices</h2>\n{_facts(choices)}" if choices else ""
+    return f"<h2>Choices</h2>\n{html.facts(choices)}" if choices else ""
 
 
 def _marks(split: Mapping[str, Any]) -> list[str]:
     marks = [words.LEAKY] if split.get("leaky") else []
     marks += [words.WEAK] if split["weak"] else []
-    return [_mark(text) for text in (*marks, *(split.get("notes") or ()))]
-
-
-def _mark(text: str) -> str:
-    return f'<p class="mark">{escape(text)}</p>'
+    return [html.mark(text) for text in (*marks, *(split.get("notes") or ()))]
 
 
 def _results(result: Mapping[str, Any]) -> str:
@@ -102,11 +85,11 @@ def _results(result: Mapping[str, Any]) -> str:
     rows = [[words.title(f"test/{n}"), *(_value(result, f"{s}/{n}") for s in stages)] for n in names]
     parts = [
         "<h2>Results</h2>",
-        _table(["metric", *(words.SETS[s] for s in stages)], rows, caption=over, main="macro F1"),
+        html.table(["metric", *(words.SETS[s] for s in stages)], rows, caption=over, main="macro F1"),
     ]
     for kind, members in words.groups(result["metrics"]).items():
         rows = [[name, _value(result, metric)] for name, metric in members.items()]
-        parts.append(_table([kind, "test F1" if kind == "class" else "test macro F1"], rows))
+        parts.append(html.table([kind, "test F1" if kind == "class" else "test macro F1"], rows))
     if result["folds"]:
         parts.append(_folds(result["folds"]))
     chosen = f"Checkpoint chosen by {result['monitor']}" if result["monitor"] else "No checkpoint was chosen"
@@ -122,7 +105,7 @@ def _folds(folds: Sequence[Mapping[str, Any]]) -> str:
         windows = words.count((fold["split"]["test"] or {}).get("windows"))
         rows.append([fold["target"] + mark, *(_value(fold, n) for n in names), windows, _shared(fold["split"])])
     head = ["target", *map(words.title, names), "test windows", "units shared"]
-    return _table(head, rows, caption="each held out once")
+    return html.table(head, rows, caption="each held out once")
 
 
 def _shared(split: Mapping[str, Any]) -> str:
@@ -140,7 +123,7 @@ def _split(split: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         "shared": f"between train+val and test: {words.audit(split)}",
         "rigs": ", ".join(data["rigs"]),
     }
-    parts = ["<h2>What is separate, and what is shared</h2>", _facts(facts)]
+    parts = ["<h2>What is separate, and what is shared</h2>", html.facts(facts)]
     counted = {s: split[s] for s in words.SETS if split[s]}
     if counted:
         rows = [
@@ -150,10 +133,12 @@ def _split(split: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         rows = [row for row in rows if any(cell != "–" for cell in row[1:])]
         for key, label in (("windows", "all"), ("recordings", "recordings"), ("units", "units")):
             rows.append([label, *(words.count(c.get(key)) for c in counted.values())])
-        parts.append(_table(["windows", *(words.SETS[s] for s in counted)], rows, main="all"))
+        parts.append(html.table(["windows", *(words.SETS[s] for s in counted)], rows, main="all"))
     sources = split.get("class_sources") or {}
     if sources:
-        parts.append(_facts({name: ", ".join(where) for name, where in sources.items()}, caption="in training from"))
+        parts.append(
+            html.facts({name: ", ".join(where) for name, where in sources.items()}, caption="in training from")
+        )
     return "\n".join(parts)
 
 
@@ -176,35 +161,14 @@ def _children(path: Path) -> str:
         page = child / "report.html"
         file = page if page.exists() else child / (METRICS if what == "done" else CONFIG)
         link = f'<a href="{escape(file.relative_to(path).as_posix(), quote=True)}">{escape(child.name)}</a>'
-        rows.append([_Html(link), what, value])
-    return f"<h2>Runs inside this one</h2>\n{_table(['run', 'state', 'result'], rows)}" if rows else ""
+        rows.append([html.Html(link), what, value])
+    return f"<h2>Runs inside this one</h2>\n{html.table(['run', 'state', 'result'], rows)}" if rows else ""
 
 
 def _figures(path: Path, result: Mapping[str, Any]) -> str:
-    shown = [_figure(path / "figures", name) for name in FIGURES]
+    shown = [html.figure(path / "figures", name) for name in FIGURES]
     shown = [one for one in shown if one]
     return "\n".join(["<h2>Figures</h2>", *shown]) if shown else ""
-
-
-def _figure(folder: Path, name: str) -> str:
-    """A figure inside the page: as a drawing, or as pixels where the drawing is large; its text alternative."""
-    svg, png = folder / f"{name}.svg", folder / f"{name}.png"
-    if not svg.exists() or not png.exists():
-        return ""
-    alt = _alternative(svg)
-    file, kind = (svg, "svg+xml") if svg.stat().st_size <= LARGEST_SVG else (png, "png")
-    content = base64.b64encode(file.read_bytes()).decode("ascii")
-    numbers = f'<a href="figures/{name}.csv">numbers</a>'
-    return (
-        f'<figure class="{name}"><img alt="{escape(alt, quote=True)}" src="data:image/{kind};base64,{content}">'
-        f"<figcaption>{escape(alt)} ({numbers})</figcaption></figure>"
-    )
-
-
-def _alternative(svg: Path) -> str:
-    """The text that says what a drawing shows: `style.save` put it into the drawing's metadata."""
-    description = "{http://purl.org/dc/elements/1.1/}description"
-    return ET.parse(svg).getroot().findtext(f".//{description}") or svg.stem
 
 
 def _profile(path: Path) -> str:
@@ -214,7 +178,9 @@ def _profile(path: Path) -> str:
         return ""
     rows = [[title, f"{seconds:.2f}", f"{100 * share:.1f} %"] for title, seconds, share in found.rows()]
     parts = ["<h2>Where the time went</h2>", f"<p>{escape(found.sentence())}.</p>"]
-    parts.append(_table(["part", "seconds", "share"], rows, caption="" if found.fits == 1 else f"{found.fits} fits"))
+    parts.append(
+        html.table(["part", "seconds", "share"], rows, caption="" if found.fits == 1 else f"{found.fits} fits")
+    )
     if found.trace is not None and found.trace.exists():
         link = escape(found.trace.relative_to(path).as_posix(), quote=True)
         parts.append(
@@ -236,7 +202,7 @@ def _repeat(path: Path, result: Mapping[str, Any]) -> str:
         "versions": ", ".join(f"{name} {version}" for name, version in result["versions"].items() if version),
     }
     parts = ["<h2>Repeat this run</h2>", f"<pre><code>phmbench rerun {escape(shlex.quote(str(path)))}</code></pre>"]
-    parts.append(_facts(facts))
+    parts.append(html.facts(facts))
     for name, title in ((CONFIG, "Configuration, defaults filled in"), ("environment.txt", "Environment")):
         if (path / name).exists():
             text = escape((path / name).read_text("utf-8"))
@@ -244,30 +210,5 @@ def _repeat(path: Path, result: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
-class _Html(str):
-    """Text that is HTML already."""
-
-
 def _value(result: Mapping[str, Any], name: str) -> str:
     return words.number(result["metrics"][name]) + words.spread(result, name) if name in result["metrics"] else ""
-
-
-def _cell(tag: str, value: str) -> str:
-    return f"<{tag}>{value if isinstance(value, _Html) else escape(value)}</{tag}>"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", main: str = "") -> str:
-    """A table that scrolls sideways where the screen is too narrow; the row `main` is bold."""
-    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
-    body = "\n".join(
-        f"<tr{' class=main' if row[0] == main else ''}>{''.join(_cell('td', value) for value in row)}</tr>"
-        for row in rows
-    )
-    said = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<div class="wide"><table>{said}<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
-
-
-def _facts(facts: Mapping[str, str], *, caption: str = "") -> str:
-    rows = "\n".join(f'<tr><th scope="row">{escape(k)}</th><td>{escape(v)}</td></tr>' for k, v in facts.items())
-    said = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<table class="facts">{said}<tbody>\n{rows}\n</tbody></table>'

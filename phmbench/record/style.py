@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +56,12 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def titled(figure: Figure, title: str) -> None:
+    """Say above a figure what it shows, in as many lines as its width needs."""
+    lines = "\n".join(textwrap.wrap(title, max(30, int(figure.get_figwidth() * 12))))
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 
 def save(

@@ -97,8 +97,10 @@ class SearchSweeper(Sweeper):
             study = self._study(base)
             with self._told(study), storage.faults_named(str(self.settings.storage or self.folder)):
                 failures = self._run(study)
-            code = end.finish(self.folder, study, settings=self.settings, base=base, failures=failures)
-            return code or int(failures >= self.settings.max_failures)
+            return end.finish(
+                self.folder, study, settings=self.settings, space=self.space, composer=self.composer,
+                launcher=self.launcher, failures=failures,
+            )  # fmt: skip
 
     def _require_valid(self) -> Config:
         """Every key and both ends of every range make a valid job; the first of these jobs."""

@@ -69,6 +69,12 @@ def _file(name: str, folders: Sequence[Path]) -> Path:
     return there[name][0]
 
 
+def reasons(names: Sequence[str], folders: Sequence[Path]) -> dict[str, str]:
+    """Why each key of these spaces has its range, in the words of the files; only those that say so."""
+    written = [_content(_file(name, folders)) for name in names]
+    return {key: str(one["why"]) for space in written for key, one in space.items() if "why" in one}
+
+
 def read_file(file: Path) -> list[Parameter]:
     """The parameters of one space.
 

@@ -1,0 +1,209 @@
+"""The best trial of a search: as an experiment that runs as it is, and trained again for the test result."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from phmbench import trust
+from phmbench.config import Config, conf_dir, places
+from phmbench.config import Search as OfSearch
+from phmbench.record import atomic
+from phmbench.record.configuration import leaves
+from phmbench.record.screen import shown_path
+from phmbench.sweep import jobs
+from phmbench.sweep.jobs import Job
+from phmbench.sweep.trials import Row, Trials
+
+if TYPE_CHECKING:
+    from phmbench.sweep.composing import Composer
+    from phmbench.sweep.space import Parameter, Space
+
+log = logging.getLogger("phmbench")
+
+REFITS = "refits"
+"""Attribute of the study: number of a trial → the folder in which it was trained again and tested."""
+AWAY = 1000  # seeds of a refit begin so far above those of the trials
+LAST_SEED = 2**32 - 1
+OF_SEARCH = frozenset({*OfSearch.__dataclass_fields__, "test", "hydra", "experiment"})
+"""Keys and groups that a search has and a run has not, or that the experiment takes the place of."""
+
+
+def shown(folder: Path) -> str:
+    """A folder as it is typed."""
+    return shlex.quote(shown_path(folder))
+
+
+def words_of(trial: Any, space: Space) -> list[str]:
+    """All words of a trial: those typed for all, and its own values."""
+    from phmbench.sweep.space import suggest
+    from phmbench.sweep.space_words import words
+
+    return [*space.fixed, *words(suggest(trial, space.parameters))]
+
+
+def write_experiment(trials: Trials, row: Row, *, words: Sequence[str], composer: Composer, command: str) -> Path:
+    """`experiment/best.yaml`: the sentence of a trial and its values, as an option of `experiment`.
+
+    What was typed or chosen stands in it. Where that alone would give another configuration (the search itself was
+    one of an experiment, something was removed), the values that differ stand in it as well.
+
+    Args:
+        trials: of the search.
+        row: the trial.
+        words: all that was typed or chosen for it.
+        composer: of the search.
+        command: by which it was searched.
+    """
+    config = composer.job(words)
+    choices = {group: option for group, option in config["choices"].items() if group.split("/")[0] not in OF_SEARCH}
+    values = _values(words, config)
+    values |= _left(config, choices, values, composer)
+    defaults = [{f"override /{group}": _option(option)} for group, option in choices.items()]
+    nested: dict[str, Any] = {}
+    for key, value in values.items():
+        *above, last = key.split(".")
+        node = nested
+        for name in above:
+            node = node.setdefault(name, {})
+        node[last] = value
+    said = ", ".join(f"{name} {value:.4g}" for name, value in zip(trials.objectives, row.values or (), strict=False))
+    place = shown_path(trials.folder)
+    head = [
+        "# @package _global_",
+        f"# The best of {len(trials.rows)} trials of the search {trials.folder.name}: trial {row.number}, {said}",
+        f"# run it:    {_run(place, composer)}",
+        f"# searched:  {command}",
+    ]
+    text = yaml.safe_dump({"defaults": defaults, **nested}, sort_keys=False, allow_unicode=True, width=120)
+    file = trials.folder / "experiment" / "best.yaml"
+    file.parent.mkdir(exist_ok=True)
+    atomic.write_text(file, "\n".join(head) + "\n" + text)
+    return file
+
+
+def _values(words: Sequence[str], config: Config) -> dict[str, Any]:
+    """Key and value of the words that set one for the run."""
+    from phmbench.sweep.space_words import settled
+
+    return {
+        key: value
+        for key, value in settled(words).items()
+        if key.split(".")[0] not in OF_SEARCH and "/" not in key and "@" not in key and key not in config["choices"]
+    }
+
+
+def _left(config: Config, choices: Mapping[str, str], values: Mapping[str, Any], composer: Composer) -> dict[str, Any]:
+    """What these choices and values do not yet say of the configuration."""
+    from phmbench.sweep.space_words import words
+
+    typed = [f"{group}={option}" for group, option in choices.items()]
+    there = composer.job([*typed, *words(dict(values))])
+    ours, theirs = ({k: v for k, v in leaves(one) if not _elsewhere(k)} for one in (config, there))
+    absent = object()
+    found = {key: value for key, value in ours.items() if theirs.get(key, absent) != value}
+    for key in theirs:
+        if key not in ours and not any(key.startswith(f"{one}.") for one in ours):
+            found[_top(key, ours)] = None  # removed on the command line
+    return found
+
+
+def _elsewhere(key: str) -> bool:
+    return key.partition(".")[0] in (*jobs.ELSEWHERE, "test")
+
+
+def _top(key: str, ours: Mapping[str, Any]) -> str:
+    """The highest node above a key of which nothing is there."""
+    parts = key.split(".")
+    for end in range(1, len(parts)):
+        node = ".".join(parts[:end])
+        if not any(one.startswith(f"{node}.") for one in ours):
+            return node
+    return key
+
+
+def _option(text: str) -> Any:
+    """An option, or a list of them: `logger=[csv,tensorboard]`."""
+    return yaml.safe_load(text) if text.startswith("[") else text
+
+
+def _run(place: str, composer: Composer) -> str:
+    """The command that runs the experiment, with the places of options and the packages that the search was given."""
+    return shlex.join(["python", "train.py", "--config-dir", place, "experiment=best", *_flags(composer)])
+
+
+def _flags(composer: Composer) -> list[str]:
+    installed = {one.path.resolve() for one in places()} | {conf_dir().resolve()}
+    sources = composer.config.hydra.runtime.config_sources
+    found = [Path(str(one.path).removeprefix("file://")) for one in sources if one.schema == "file"]
+    others = list(dict.fromkeys(str(path) for path in found if path.resolve() not in installed))
+    packages = [one for one in trust.of_environment() if one not in {place.package for place in places()}]
+    search = [f"hydra.searchpath=[{','.join(others)}]"] if others else []
+    return [*search, *(word for package in packages for word in ("--trust", package))]
+
+
+# -- trained again ----------------------------------------------------------------------------------------------------
+
+
+def refit(study: Any, trials: Trials, row: Row, *, config: Config, space: Space, count: int, launcher: Any) -> Path:
+    """Train a trial again with seeds that no trial has had, and test it, unless that was done; its run directory.
+
+    The split stays that of the trial, also where it is drawn by the seed: with another one, what the search has
+    trained and chosen on would be in the test set.
+
+    Args:
+        study: of Optuna's; it keeps which trials were tested.
+        trials: of the search.
+        row: the trial.
+        config: of the trial.
+        space: what was searched, which may be the seed.
+        count: number of seeds.
+        launcher: of Hydra's.
+    """
+    name = f"best-trial-{row.number}"
+    known = study.user_attrs.get(REFITS) or {}
+    folder = Path(known.get(str(row.number)) or trials.folder / name)
+    if folder.parent != trials.folder and not folder.exists():
+        log.warning("refit: trial %d is trained again by another machine, in %s", row.number, folder)
+        return folder
+    study.set_user_attr(REFITS, {**known, str(row.number): str(folder)})
+    if jobs.standing(folder) not in ("done", "running"):
+        job = Job((), fresh(config, space.parameters, count=count), folder)
+        log.info("refit: trial %d with seeds %s", row.number, ", ".join(map(str, seeds(job.config))))
+        jobs.write(job, threads=None)
+        jobs.launch([job], launcher)
+    return folder
+
+
+def fresh(config: Config, parameters: Sequence[Parameter], *, count: int) -> Config:
+    """The configuration of a trial with other seeds and a test, on the same split."""
+    from phmbench.signatures import signature_of
+
+    most = {key: config[key] for key in ("seed", "repeats")}
+    for parameter in parameters:
+        if parameter.key in most:
+            most[parameter.key] = max(parameter.ends())
+    seed = (most["seed"] + most["repeats"] + AWAY) % (LAST_SEED - count)
+    split = dict(config["task"]["split"])
+    if any(one.name == "seed" for one in signature_of(split["_target_"]).parameters):
+        split.setdefault("seed", config["seed"])
+    task = {**config["task"], "split": split}
+    return {**config, "test": True, "seed": seed, "repeats": count, "task": task}
+
+
+def seeds(config: Mapping[str, Any]) -> list[int]:
+    """The seeds of a run."""
+    return list(range(config["seed"], config["seed"] + config["repeats"]))
+
+
+def command(composer: Composer) -> str:
+    """What was typed for the search."""
+    words = [str(word).lstrip("+") for word in composer.config.hydra.overrides.task]
+    search = list(composer.config.search or ())
+    spaces = [f"search=[{','.join(map(str, search))}]"] if search else []
+    return shlex.join(["python", "sweep.py", *words, *spaces, *_flags(composer)])

@@ -1,0 +1,70 @@
+"""The end of a search in processes of its own: what it leaves in its folder, and what that is worth."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from phmbench.record.configuration import leaves
+from tests.conftest import ROOT, TINY
+
+pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+pytestmark = pytest.mark.slow
+
+SPACE = """\
+task/optimizer: {choices: [adamw, sgd], why: both are used}
+task.optimizer.lr: {low: 1.0e-4, high: 1.0e-2, log: true, why: around the default}
+task.optimizer.momentum: {low: 0.5, high: 0.9, when: {task/optimizer: sgd}}
+"""
+
+
+def run(program: str, *words: str, cwd: Path, cache: Path) -> str:
+    own = {"PHMBENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    start = [sys.executable, "-m", "phmbench"] if program == "phmbench" else [sys.executable, str(ROOT / program)]
+    done = subprocess.run(
+        [*start, *words], cwd=cwd, env={**os.environ, **own}, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def test_the_best_trial_is_an_experiment_and_is_tested_once(tmp_path, cache):
+    (tmp_path / "space.yaml").write_text(SPACE)
+    where = {"cwd": tmp_path, "cache": cache}
+    words = [*TINY, "trainer.max_epochs=1", "task/split=recordings", "search=space.yaml", "sweep_name=s", "refit=2"]
+    said = run("sweep.py", *words, "n_trials=2", **where)
+    folder = tmp_path / "outputs" / "sweeps" / "s"
+    (tested,) = folder.glob("best-trial-*")
+    assert f"record    outputs/sweeps/s/{tested.name}" in said.splitlines()[-1]
+    assert [one.name for one in sorted(tested.glob("seed-*"))] == ["seed-1001", "seed-1002"]
+
+    best = yaml.safe_load((folder / "experiment" / "best.yaml").read_text())
+    assert not {"test", "search", "n_trials", "refit", "sweep_name", "objectives"} & set(best)
+    run("train.py", "--config-dir", str(folder), "experiment=best", "hydra.run.dir=again", **where)
+    trials = [json.loads(file.read_bytes())["config"] for file in folder.glob("*/job.json") if file.parent != tested]
+    again = yaml.safe_load((tmp_path / "again" / "config.yaml").read_text())
+    ours = {key: value for key, value in leaves(again) if key.partition(".")[0] not in ("paths", "choices", "test")}
+    theirs = [
+        {key: value for key, value in leaves(one) if key.partition(".")[0] not in ("paths", "choices", "test")}
+        for one in trials
+    ]
+    assert ours in theirs
+    assert again["test"] is True
+
+    refitted = json.loads((tested / "job.json").read_bytes())["config"]
+    assert (refitted["test"], refitted["seed"], refitted["repeats"]) == (True, 1001, 2)
+    assert refitted["task"]["split"]["seed"] == 0  # the split of the trials
+    before = (tested / "metrics.json").read_bytes()
+    said = run("sweep.py", *words, "n_trials=2", **where)
+    assert (tested / "metrics.json").read_bytes() == before
+    assert "tested once" in said
+    page = (folder / "sweep.html").read_text()
+    assert "around the default" in page
+    assert "too good by being the best" in page
+    assert len(page) < 3_000_000
