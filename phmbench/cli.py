@@ -2,6 +2,7 @@
 
 phmbench train …     (= python train.py …)   run a sentence of choices, or a grid of them with -m
 phmbench sweep …     (= python sweep.py …)   search for the best values of some of them
+phmbench sweep-status DIR [--json]            how a search or a grid stands: counts, best so far, time left
 phmbench list GROUP                           what can be chosen
 phmbench show …                               the whole configuration, defaults filled in
 phmbench check …                              validate without running
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     commands: dict[str, Callable[[list[str]], int]] = {
         "train": _train,
         "sweep": _sweep,
+        "sweep-status": _sweep_status,
         "list": _list,
         "show": _show,
         "check": _check,
@@ -231,6 +233,12 @@ def _sweep(words: list[str]) -> int:
         if line.wrong:  # else the space is judged first, which lacks the words that were wrong
             raise ConfigError(together(line.wrong))
         return int(sweeper.sweep(list(sweeper.config.hydra.overrides.task)))
+
+
+def _sweep_status(words: list[str]) -> int:
+    from phmbench.sweep import status
+
+    return status.main(words)
 
 
 def _execute(job: config.Config, folder: Path, **how: Any) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class SearchSweeper(Sweeper):
         Raises:
             ConfigError: what is wrong with the settings, the space, or the study that is there.
         """
-        from phmbench.sweep import end, settings, space, storage
+        from phmbench.sweep import end, settings, space, status, storage
         from phmbench.training import ranks
 
         if ranks.joined():
@@ -95,6 +95,10 @@ class SearchSweeper(Sweeper):
         )
         with studies.worker(self.folder) as self.worker:
             study = self._study(base)
+            status.write(
+                self.folder, name=self.settings.sweep_name, storage=self.settings.storage,
+                n_trials=self.settings.n_trials, at_once=at_once(self.config),
+            )  # fmt: skip
             with self._told(study), storage.faults_named(str(self.settings.storage or self.folder)):
                 failures = self._run(study)
             return end.finish(

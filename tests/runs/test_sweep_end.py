@@ -68,3 +68,7 @@ def test_the_best_trial_is_an_experiment_and_is_tested_once(tmp_path, cache):
     assert "around the default" in page
     assert "too good by being the best" in page
     assert len(page) < 3_000_000
+
+    told = json.loads(run("phmbench", "sweep-status", str(folder), "--json", **where))
+    assert (told["counts"]["complete"], told["wanted"], told["seconds_left"]) == (2, 2, 0.0)
+    assert told["best"]["folder"] in {file.parent.name for file in folder.glob("*/job.json")}

@@ -1,0 +1,86 @@
+"""`phmbench sweep-status`: of a search and of a grid, of folders that are read-only, damaged or something else."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from phmbench.errors import RecordError
+from phmbench.sweep import status, storage
+from phmbench.sweep import study as studies
+
+optuna = pytest.importorskip("optuna")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A study with two complete trials, one failed, and one that nobody runs any more."""
+    kept = storage.opened(None, tmp_path)
+    study = optuna.create_study(study_name="s", storage=kept, direction="maximize")
+    study.set_user_attr(studies.IDENTITY, {"objectives": ["val/macro_f1"], "space": {"lr": {"low": 0, "high": 1}}})
+    for value in (0.5, 0.7, None):
+        trial = study.ask()
+        trial.suggest_float("lr", 0, 1)
+        study.tell(trial, value, state=None if value else optuna.trial.TrialState.FAIL)
+    dead = study.ask()
+    (tmp_path / studies.WORKERS / "0").mkdir(parents=True)
+    dead.set_user_attr("worker", "0")
+    dead.set_user_attr("folder", "gone")
+    status.write(tmp_path, name="s", storage=None, n_trials=10, at_once=2)
+    return tmp_path
+
+
+def test_a_search_is_counted(folder, capsys):
+    assert status.main([str(folder), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["counts"] == {"complete": 2, "running": 0, "failed": 1, "pruned": 0, "interrupted": 1}
+    assert (found["best"]["trial"], found["best"]["values"]) == (1, {"val/macro_f1": 0.7})
+    status.main([str(folder)])
+    printed = capsys.readouterr().out
+    assert "2 of 10 finished: 2 complete" in printed
+    assert "best so far: val/macro_f1 0.700 (trial 1" in printed
+
+
+def test_nothing_is_written_and_half_a_line_is_passed_over(folder):
+    with (folder / "study.journal").open("a") as file:
+        file.write('{"op_code": 4, "wor')
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert status.read(folder)["counts"]["complete"] == 2
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_other_folders_are_refused_by_name(folder, tmp_path_factory):
+    with pytest.raises(RecordError, match="not the folder of a sweep"):
+        status.read(tmp_path_factory.mktemp("other"))
+    (folder / "study.journal").write_text("no JSON\nat all\n")
+    with pytest.raises(RecordError, match="the study cannot be read"):
+        status.read(folder)
+    (folder / "study.journal").unlink()
+    with pytest.raises(RecordError, match="expected the study of this sweep"):
+        status.read(folder)
+    (folder / "sweep.json").write_text("{")
+    with pytest.raises(RecordError, match="type the sweep's command again, which writes it"):
+        status.read(folder)
+
+
+def test_a_password_is_not_kept(tmp_path):
+    status.write(tmp_path, name="s", storage="postgresql://me:secret@host/db", n_trials=1, at_once=1)
+    assert "secret@" not in (tmp_path / "sweep.json").read_text()
+    with pytest.raises(RecordError, match="whose URL is not kept here"):
+        status.read(tmp_path)
+
+
+def test_a_grid_is_counted_from_its_records(tmp_path):
+    (tmp_path / "manifest.json").write_text(json.dumps({"jobs": [{"folder": "a", "words": ["seed=0"]}]}))
+    found = status.read(tmp_path)
+    assert (found["wanted"], found["counts"]["complete"], found["best"], found["seconds_left"]) == (1, 0, None, None)
+
+
+def test_no_torch_is_imported(folder):
+    program = (
+        f"import sys\nfrom phmbench.cli import main\ntry: main(['sweep-status', {str(folder)!r}])\n"
+        "except SystemExit as end: sys.exit(end.code or 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
