@@ -147,7 +147,7 @@ def _of_grid(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def _better(best: dict[str, Any] | None, job: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any] | None:
     """The better of two jobs by their monitor; None where they have none in common."""
-    from phmbench.config import metric_mode
+    from phmbench.resolvers import metric_mode
 
     monitor, value = result["monitor"], result["metrics"].get(result["monitor"])
     if value is None:
