@@ -75,5 +75,5 @@ def flattery(trials: Trials, refit: Mapping[str, Any]) -> str:
     return (
         f"{name} was {words.number(best.values[0])} when trial {best.number} was chosen as the best of "
         f"{len(trials.of('complete'))}, and is {words.number(value)}{words.spread(refit, name)} with seeds "
-        "by which nothing was chosen: a best value is too good by being the best; the test result below it is not"
+        "by which nothing was chosen: a best value is too good by being the best; the test result is not"
     )
