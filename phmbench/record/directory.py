@@ -6,7 +6,6 @@ import datetime
 import json
 import logging
 import os
-import shlex
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -72,7 +71,7 @@ class Record:
             record = cls(path, config, descriptor=descriptor, owner=True)
             write_config(path, config)  # first: from here on the run can be resumed
             record._say("running", started=_now())
-            log.write(record.log, f"begun: {shlex.join(sys.argv)}")
+            log.write(record.log, f"begun: {log.typed(sys.argv)}")
             atomic.write_text(path / "environment.txt", environment.describe())
         except BaseException:
             if record is not None:
@@ -109,7 +108,7 @@ class Record:
             clear_parts(path)
             record = cls(path, own, descriptor=descriptor, owner=True)
             record._say("running", started=status.get("started") or _now(), resumed=_now())
-            log.write(record.log, f"resumed: {shlex.join(sys.argv)}")
+            log.write(record.log, f"resumed: {log.typed(sys.argv)}")
             for name in damaged:
                 logger.warning("resume: %s is damaged or missing; it is made again", path / name)
             atomic.write_text(path / "environment.txt", environment.describe())

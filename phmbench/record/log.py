@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 logger = logging.getLogger("phmbench")
@@ -48,6 +51,11 @@ def _file(path: Path) -> LogFile:
     handler = LogFile(path, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     return handler
+
+
+def typed(words: Sequence[str]) -> str:
+    """A command as it was typed, without the passwords of URLs."""
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:…@", shlex.join(words))
 
 
 def append(path: Path, text: str) -> None:

@@ -14,6 +14,7 @@ from phmbench import trust
 from phmbench.config import Config, conf_dir, places
 from phmbench.config import Search as OfSearch
 from phmbench.record import atomic
+from phmbench.record import log as record_log
 from phmbench.record.configuration import leaves
 from phmbench.record.screen import shown_path
 from phmbench.sweep import jobs
@@ -206,4 +207,4 @@ def command(composer: Composer) -> str:
     words = [str(word).lstrip("+") for word in composer.config.hydra.overrides.task]
     search = list(composer.config.search or ())
     spaces = [f"search=[{','.join(map(str, search))}]"] if search else []
-    return shlex.join(["python", "sweep.py", *words, *spaces, *_flags(composer)])
+    return record_log.typed(["python", "sweep.py", *words, *spaces, *_flags(composer)])

@@ -86,6 +86,8 @@ def write(job: Job, *, threads: int | None) -> None:
         "label": job.label,
     }
     atomic.write_text(job.folder / FILE, json.dumps(said))
+    if job.trial is not None and job.trial["storage"] is not None:  # its URL may hold a password
+        (job.folder / FILE).chmod(0o600)
 
 
 def read(folder: Path) -> dict[str, Any]:
