@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,11 @@ class Example(NamedTuple):
     orders: Sequence[float]  # BPFO, BPFI, BSF, FTF in orders of the shaft
     channels: Sequence[str]  # C names
     unit: str = ""  # of the samples: "g", "m/s²"; empty where unknown
+
+
+MARK = b"phmpred1"
+"""Behind the HDF5, which takes no notice of it, stands a seal: this and the SHA-256 of all before. It is looked at
+first, since HDF5 can turn for ever on a damaged file."""
 
 
 class Predictions(NamedTuple):
@@ -75,7 +81,8 @@ def encode(
         group = file.create_group("examples", track_order=True)
         for i, example in enumerate(examples):
             _write_example(group, str(i), example)
-    return buffer.getvalue()
+    content = buffer.getvalue()
+    return content + MARK + hashlib.sha256(content).digest()
 
 
 def read(path: str | Path) -> Predictions:
@@ -88,7 +95,7 @@ def read(path: str | Path) -> Predictions:
 
     file = Path(path) / "predictions.h5"
     try:
-        with h5py.File(file, "r") as h5:
+        with h5py.File(io.BytesIO(_sealed(file)), "r") as h5:
             return Predictions(
                 recording=h5["recording"][:],
                 names=tuple(h5["names"].asstr()[:]),
@@ -104,6 +111,15 @@ def read(path: str | Path) -> Predictions:
             f"{file}: cannot be read; got {error}; expected the predictions of a run; test the checkpoint again with: "
             "pipeline=evaluate init=CHECKPOINT"
         ) from error
+
+
+def _sealed(file: Path) -> bytes:
+    """The file's content without its seal."""
+    content = file.read_bytes()
+    whole = content[: -len(MARK) - 32]
+    if content[len(whole) :] != MARK + hashlib.sha256(whole).digest():
+        raise ValueError("bytes that are not those which were written, by the seal at the end")
+    return whole
 
 
 def _require_fit(arrays: dict[str, Any], *, n_names: int, n_classes: int) -> None:

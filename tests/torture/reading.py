@@ -33,6 +33,7 @@ class Reading(NamedTuple):
     text: bool = False
     archive: bool = False
     names: bool = True  # an error names the file, not a key within it
+    sealed: bool = False  # all of it: no damage is harmless
 
     def mutated(self, files: list[bytes], number: int, what: str) -> bytes:
         if self.archive:
@@ -63,7 +64,7 @@ READINGS = {
     "record config": Reading("config.yaml", kept.configurations, kept.read_configuration, text=True, names=False),
     "record status": Reading("status.json", kept.statuses, kept.read_said, text=True),
     "record result": Reading("metrics.json", kept.results, kept.read_result, text=True),
-    "record predictions": Reading("predictions.h5", kept.predictions, kept.read_predictions),
+    "record predictions": Reading("predictions.h5", kept.predictions, kept.read_predictions, sealed=True),
 }
 
 

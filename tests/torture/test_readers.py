@@ -54,4 +54,4 @@ def test_damaged_files(what: str, tmp_path: Path):
     count("mutated files", what, tally.count, tally.count - len(tally.failed))
     assert tally.failed == []
     assert tally.count == (NUMBER)
-    assert tally.read  # some are harmless
+    assert tally.read or READINGS[what].sealed  # else some are harmless
