@@ -1,6 +1,6 @@
 """`python -m benchmarks`: measure, write RESULTS.md and results.json, say what became slower.
 
-Parts are startup, loader, step and store; a part that is not measured keeps its earlier results.
+Parts are startup, loader, step, store and sweep; a part that is not measured keeps its earlier results.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import results
 
-PARTS = {"startup": 9, "loader": 9, "step": 5, "store": 5}  # rounds
+PARTS = {"startup": 9, "loader": 9, "step": 5, "store": 5, "sweep": 3}  # rounds
 
 
 def main() -> None:

@@ -70,8 +70,8 @@ def data(folder: Path, *, recordings: int, samples: int, window: int, hop: int, 
     from phmbench.config import conf_dir
 
     node = yaml.safe_load((conf_dir() / "data" / "_common.yaml").read_text("utf-8"))
-    del node["_target_"]
-    node |= {"window": window, "hop": hop, "batch_size": batch, "normalise": normalise}
+    del node["_target_"], node["defaults"]
+    node |= {"augment": None, "window": window, "hop": hop, "batch_size": batch, "normalise": normalise}
     source = {"made": Noise(recordings=recordings, samples=samples)}
     made = VibrationData(sources=source, split=LastTwo(), cache=str(folder), seed=0, **node)
     made.assign()

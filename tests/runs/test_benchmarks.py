@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("part", "rows"), [("startup", 5), ("loader", 4), ("step", 2), ("store", 5)])
+@pytest.mark.parametrize(("part", "rows"), [("startup", 5), ("loader", 4), ("step", 2), ("store", 5), ("sweep", 2)])
 def test_each_part_measures_what_the_page_shows(part: str, rows: int, tmp_path: Path):
     words = [sys.executable, "-m", "benchmarks", "--only", part, "--rounds", "1", "--tiny", "--out", str(tmp_path)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
