@@ -129,7 +129,7 @@ class SearchSweeper(Sweeper):
         kept = storage.opened(self.settings.storage, self.folder)
         identity = {
             "space": {parameter.key: parameter.plain() for parameter in self.space.parameters},
-            "fixed": _fixed(base, [parameter.key for parameter in self.space.parameters]),
+            "fixed": studies.fixed(base, [parameter.key for parameter in self.space.parameters]),
             "objectives": self.settings.objectives,
         }
         node: Any = (
@@ -234,11 +234,13 @@ class SearchSweeper(Sweeper):
         assert job.trial is not None
         number, standing = job.trial["number"], jobs.standing(job.folder)
         names = self.settings.objectives
-        values = studies.values_of(names, read_metrics(job.folder)) if standing == "done" else None
+        result = read_metrics(job.folder) if standing == "done" else None
+        values = None if result is None else studies.values_of(names, result)
         if standing == "pruned":
             study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
             log.info("trial %d: pruned%s", number, _pruned(job.folder, names[0]))
-        elif values is not None:
+        elif result is not None and values is not None:
+            self._require_same_data(study, number, str(result["data"]["hash"]))
             study.tell(number, values, skip_if_finished=True)
             log.info("trial %d: %s", number, ", ".join(f"{n} {v:.4g}" for n, v in zip(names, values, strict=True)))
         else:
@@ -249,6 +251,18 @@ class SearchSweeper(Sweeper):
             log.info("trial %d: failed: %s", number, said)
             return False
         return True
+
+    def _require_same_data(self, study: optuna.Study, number: int, key: str) -> None:
+        """A trial of other recordings fails, and ends the search; where data are searched, each has its own."""
+        from optuna.trial import TrialState
+
+        if any(parameter.key.replace("/", ".").split(".")[0] == "data" for parameter in self.space.parameters):
+            return
+        try:
+            studies.require_same_data(study, key)
+        except ConfigError:
+            study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+            raise
 
     @contextmanager
     def _told(self, study: optuna.Study) -> Iterator[None]:
@@ -265,33 +279,7 @@ class SearchSweeper(Sweeper):
             raise
 
 
-def _fixed(base: Config, searched: Sequence[str]) -> dict[str, Any]:
-    """What all trials have, by dotted key: the sentence, without what is searched and what lies elsewhere."""
-    groups = {key for key in searched if "/" in key} | {key for key in searched if key in base["choices"]}
-    nodes = [key.replace("/", ".") for key in groups]
-    flat = {f"choices.{group}": option for group, option in base["choices"].items() if group not in groups}
-    flat.update(_flat("", {key: value for key, value in base.items() if key not in jobs.ELSEWHERE}))
-    hidden = [key for key in searched if key not in groups] + nodes
-    return {
-        key: value for key, value in flat.items() if not any(key == one or key.startswith(f"{one}.") for one in hidden)
-    }
-
-
-def _flat(path: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping) or not value:
-        return {path: value}
-    found: dict[str, Any] = {}
-    for key, one in value.items():
-        found.update(_flat(f"{path}.{key}" if path else str(key), one))
-    return found
-
-
 def _pruned(folder: Path, objective: str) -> str:
     """` after epoch 3, val/macro_f1 0.51`."""
     told = json.loads((folder / jobs.PRUNED).read_text(encoding="utf-8"))
     return f" after {told['fit']} epoch {told['epoch']}, ".replace("  ", " ") + f"{objective} {told['value']:.4g}"
-
-
-def folder_of(sweep: Path, trial: Any) -> Path:
-    """The run directory of a trial."""
-    return sweep / str(trial.user_attrs.get("folder", f"trial-{trial.number}"))

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 from phmbench.errors import ConfigError
 from phmbench.record import lock
 from phmbench.resolvers import metric_mode
+from phmbench.sweep.jobs import ELSEWHERE
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
+    from phmbench.config import Config
+
 IDENTITY = "phmbench"
+DATA = "data"
 WORKERS = "workers"
 OF_MODEL = ("model/parameters", "model/latency_s")
 """Objectives that are no metric, and are to be small."""
@@ -85,6 +89,47 @@ def _difference(before: Any, now: Any) -> str:
         if old.get(key) != new.get(key):
             return f"{key} got {new.get(key)!r}; expected {old.get(key)!r}".strip()
     return "differs"
+
+
+def fixed(base: Config, searched: Sequence[str]) -> dict[str, Any]:
+    """What all trials have, by dotted key: the sentence, without what is searched and what lies elsewhere."""
+    groups = {key for key in searched if "/" in key} | {key for key in searched if key in base["choices"]}
+    nodes = [key.replace("/", ".") for key in groups]
+    flat = {f"choices.{group}": option for group, option in base["choices"].items() if group not in groups}
+    flat.update(_flat("", {key: value for key, value in base.items() if key not in ELSEWHERE}))
+    hidden = [key for key in searched if key not in groups] + nodes
+    return {
+        key: value for key, value in flat.items() if not any(key == one or key.startswith(f"{one}.") for one in hidden)
+    }
+
+
+def _flat(path: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not value:
+        return {path: value}
+    found: dict[str, Any] = {}
+    for key, one in value.items():
+        found.update(_flat(f"{path}.{key}" if path else str(key), one))
+    return found
+
+
+def require_same_data(study: optuna.Study, key: str) -> None:
+    """That a trial has seen the same recordings as the trials before it.
+
+    Args:
+        study: remembers the key of the first.
+        key: of the store that the trial read.
+
+    Raises:
+        ConfigError: the recordings have changed: values of before and after cannot be compared.
+    """
+    before = study.user_attrs.get(DATA)
+    if before is None:
+        study.set_user_attr(DATA, key)
+    elif before != key:
+        raise ConfigError(
+            f"sweep_name: the recordings have changed since the study {study.study_name!r} was begun; got {key[:12]}; "
+            f"expected {before[:12]}; choose another sweep_name, or bring back the recordings of before"
+        )
 
 
 def values_of(objectives: Sequence[str], result: Mapping[str, Any]) -> list[float] | None:

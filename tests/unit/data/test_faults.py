@@ -126,7 +126,7 @@ def test_a_table_that_is_not_there(tmp_path: Path):
     with pytest.raises(DataError) as caught:
         Folder(root=tmp_path, table="list.csv").table()
     message = str(caught.value)
-    assert "list.csv: no such file; got nothing; expected a CSV table of recordings; correct `table`; " in message
+    assert "list.csv: no such file; got nothing; expected a CSV table of recordings in the folder `root` " in message
     assert "where each class has a folder of its own, set it to null" in message
 
 

@@ -122,7 +122,10 @@ def test_no_predictions_at_all_can_be_written(tmp_path):
 def test_damaged_predictions_say_so(tmp_path, done):
     whole = (done / "predictions.h5").read_bytes()
     (tmp_path / "predictions.h5").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(RecordError, match=r"predictions\.h5: cannot be read; got .*pipeline=evaluate"):
+    with pytest.raises(
+        RecordError,
+        match=r"cannot be read; got bytes that are not those which were written, by the seal at the end.*pipeline=evaluate",
+    ):
         predictions.read(tmp_path)
 
 

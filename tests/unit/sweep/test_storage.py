@@ -134,3 +134,11 @@ def test_a_trial_whose_run_outlives_its_search_is_not_dead(tmp_path: Path):
     assert not study.is_dead(trial, tmp_path)
     lock.release(held)
     assert study.is_dead(trial, tmp_path)
+
+
+def test_recordings_that_have_changed_end_a_search(tmp_path: Path):
+    found = begun(storage.opened(None, tmp_path))
+    study.require_same_data(found, "a" * 32)
+    study.require_same_data(found, "a" * 32)
+    with pytest.raises(ConfigError, match="the recordings have changed since the study 's' was begun"):
+        study.require_same_data(found, "b" * 32)
