@@ -124,7 +124,7 @@ def test_damaged_predictions_say_so(tmp_path, done):
     (tmp_path / "predictions.h5").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(
         RecordError,
-        match=r"cannot be read; got bytes that are not those which were written, by the seal at the end.*pipeline=evaluate",
+        match=r"got bytes that are not those which were written, by the seal at the end; .*pipeline=evaluate",
     ):
         predictions.read(tmp_path)
 
