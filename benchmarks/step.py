@@ -2,7 +2,8 @@
 
 The model of the overhead is one linear layer on prepared batches, so that what is left is what stands around it. Each
 contender is a fresh process, which stamps the clock after a warm-up and at its end; epochs are of 500 steps, each
-followed by validation, metrics, csv line and checkpoint where the contender has them.
+followed by validation, metrics, csv line and checkpoint where the contender has them. The steps of the network are
+those within an epoch.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ WINDOW, RESNET_BATCH = 2048, 64
 
 def measure(folder: Path, number: int, *, tiny: bool) -> list[Row]:
     """All rows."""
-    steps = {"linear": 200 if tiny else 2000, "resnet": 2 if tiny else 20}
+    steps = {"linear": 200 if tiny else 2000, "resnet": 2 if tiny else 40}
     times = rounds(_contenders(folder, "linear", ("ours", "bare"), steps["linear"], "1"), number, warmup=0)
     large = rounds(_contenders(folder, "resnet", ("ours", "raw"), steps["resnet"], "2"), number, warmup=0)
     speed = {name: [{key: 1 / value for key, value in one.items()} for one in large[name]] for name in large}
@@ -109,7 +110,7 @@ def _network(model: str) -> Any:
 
 def _sizes(model: str) -> tuple[int, int, int, int]:
     """Windows a batch, samples a window, steps of the warm-up, batches an epoch."""
-    return (RESNET_BATCH, WINDOW, 2, 10) if model == "resnet" else (BATCH, SAMPLES, WARM, EPOCH)
+    return (RESNET_BATCH, WINDOW, 4, 64) if model == "resnet" else (BATCH, SAMPLES, WARM, EPOCH)
 
 
 def raw(model: str, steps: int, folder: Path) -> Measures:
