@@ -145,7 +145,8 @@ def _mode(where: str, node: Mapping[str, object], config: Mapping[str, object]) 
 
 def _patience(where: str, node: Mapping[str, object], trainer: Mapping[str, object]) -> Iterator[Finding]:
     """It counts validations."""
-    patience: Any = node.get("patience", signature_of(str(node["_target_"])).by_name["patience"].literal)
+    default = signature_of(str(node["_target_"])).by_name.get("patience")
+    patience: Any = node.get("patience", default.literal if default else None)
     if number(patience) < 0:
         yield Finding(where, f"less than none; got {patience}; expected at least 0, by which the first validation that "
                              "is not better ends the run; set a number of validations")  # fmt: skip

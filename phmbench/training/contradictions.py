@@ -64,7 +64,7 @@ def _of_steps(config: Config, data: VibrationData, *, processes: int) -> Iterato
     if most < 1 or not isinstance(length, int | float):
         return
     steps = math.ceil(_batches(config, data, processes) / int(config["trainer"].get("accumulate_grad_batches") or 1))
-    epochs = max(1, most // steps)
+    epochs = math.ceil(most / steps)  # the last one may be a part
     if length > epochs:
         yield (
             f"task.scheduler.{key}: longer than the run; got {length:g} epochs, and trainer.max_steps={most} makes "

@@ -75,7 +75,7 @@ class Health(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.said = set(state_dict["said"])
-        self.in_a_row, self.dark = dict(state_dict["in_a_row"]), dict(state_dict["dark"])
+        self.in_a_row, self.dark = dict(state_dict.get("in_a_row", {})), dict(state_dict.get("dark", {}))
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         step = trainer.global_step

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_COLUMNS = 1000
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
 TEXT = ("file", "recording", "unit", "condition", "label", "fault_type", "fault_location", "native_label", "rig",
         "run_id", "key")  # fmt: skip
 NUMBERS = ("fs", "speed_rpm", "speed_nominal_rpm", "load", "time_s", "rul_s", "fault_severity_level", *facts.ORDERS)
@@ -79,12 +82,11 @@ def _parsed(path: Path) -> pd.DataFrame:
 def _refuse_two_spellings(path: Path, table: pd.DataFrame) -> None:
     """6 and 6.0 are one bearing: as two names it could stand on both sides of a split."""
     for column in ("unit", "rig", "run_id", "label"):
-        spellings: dict[float, str] = {}
+        spellings: dict[Decimal, str] = {}
         for value in column_of(table, column):
-            try:
-                number = float(value)
-            except (TypeError, ValueError):
+            if not NUMBER.fullmatch(str(value)):
                 continue
+            number = Decimal(str(value))  # exact: long numbers of runs differ in their last digits
             if spellings.setdefault(number, value) != value:
                 raise DataError(
                     f"{path}: one number in two spellings in column {column}; got {spellings[number]} and {value}; "

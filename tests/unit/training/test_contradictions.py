@@ -66,8 +66,8 @@ def test_a_schedule_longer_than_a_limit_on_steps(data: VibrationData):
         assert len(found) == texts
     limited = {**config, "trainer": {**config["trainer"], "max_steps": 2 * steps + 1}}
     assert next(iter(contradictions(limited, data, processes=1))) == (
-        f"task.scheduler.T_max: longer than the run; got 100 epochs, and trainer.max_steps={2 * steps + 1} makes 2, of "
-        f"{steps} steps each; set task.scheduler.T_max=2"
+        f"task.scheduler.T_max: longer than the run; got 100 epochs, and trainer.max_steps={2 * steps + 1} makes 3, of "
+        f"{steps} steps each; set task.scheduler.T_max=3"
     )
 
 

@@ -196,6 +196,8 @@ def test_a_column_twice_and_one_unit_in_two_spellings(files):
     path.write_text(text.replace("site", "label", 1))
     with pytest.raises(DataError, match="a column stands there twice; got label; expected each name once"):
         Folder(root=files, table="recordings.csv").table()
+    path.write_text("file,unit\nday 1/a.npy,20230101123045001\nb.csv,20230101123045002\nc.mat,1_10\nd.wav,11_0\n")
+    Folder(root=files, table="recordings.csv", fs=1000, key="fe")._listed  # noqa: B018  # names, and no two of one number
     path.write_text("file,unit\na.npy,6\nb.csv,6.0\n")
     with pytest.raises(DataError, match=r"one number in two spellings in column unit; got 6 and 6\.0; expected a name"):
         Folder(root=files, table="recordings.csv").table()
