@@ -30,6 +30,7 @@ class Stopped(BaseException):
 
 
 _received: list[int] = []
+_main = os.getpid()
 
 
 def exit_code(error: BaseException | None) -> int | None:
@@ -51,6 +52,8 @@ def listened() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    global _main
+    _main = os.getpid()
     _received.clear()
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
@@ -65,6 +68,10 @@ def listened() -> Iterator[None]:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    if os.getpid() != _main:  # a loader process, to which the terminal sends the signal too: it ends without a word
+        raise KeyboardInterrupt
+    if hasattr(signal, "SIGCHLD"):  # loaders' answer to a process of theirs that ends would cut off the record's end
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if _received:  # twice: the locks go with the process, and with them "running"
         if sys.stdout.isatty():
             os.write(sys.stdout.fileno(), b"\x1b[?25h\n")  # a progress bar has hidden the cursor

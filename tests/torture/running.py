@@ -52,6 +52,12 @@ def environment(place: Place, **more: str) -> dict[str, str]:
     return {**os.environ, **own, **more}
 
 
+def watching(place: Place, **more: object) -> dict[str, str]:
+    """Variables for `at_event/sitecustomize.py`."""
+    path = f"{AT_EVENT}:{environment(place)['PYTHONPATH']}"
+    return {"PYTHONPATH": path, "TORTURE_UNDER": f"{place.run}:{place.cache}", **{k: str(v) for k, v in more.items()}}
+
+
 def start(*words: str, place: Place, **more: str) -> subprocess.Popen[str]:
     """`python train.py …`, or `phmbench …` if the first word is a command's; a process group of its own."""
     program = [str(ROOT / "train.py")] if words[0] != "resume" else ["-m", "phmbench"]

@@ -10,18 +10,17 @@ import pytest
 from tests.conftest import TINY
 from tests.torture.counting import FULL, size
 from tests.torture.running import (
-    AT_EVENT,
     WORDS,
     Ended,
     Place,
     Tally,
-    environment,
     go_on,
     go_on_words,
     into,
     killed,
     require_same_end,
     run,
+    watching,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.torture, pytest.mark.timeout(1500)]
@@ -55,12 +54,6 @@ class Whole:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return Whole(tmp_path_factory.mktemp("whole"))
-
-
-def watching(place: Place, **more: object) -> dict[str, str]:
-    """Variables for `at_event/sitecustomize.py`."""
-    path = f"{AT_EVENT}:{environment(place)['PYTHONPATH']}"
-    return {"PYTHONPATH": path, "TORTURE_UNDER": f"{place.run}:{place.cache}", **{k: str(v) for k, v in more.items()}}
 
 
 def is_picture(line: str) -> bool:
