@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from phmbench import build
 from phmbench.errors import ConfigError
 
 if TYPE_CHECKING:
+    import optuna
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
@@ -33,9 +35,16 @@ def sampler(node: Mapping[str, Any], parameters: Sequence[Parameter], *, seed: i
     if own.get("seed") is None and name not in SAME_SEED:
         own["seed"] = seed % 2**32
     if name == "GridSampler":
-        own = {"_target_": node["_target_"], "seed": node.get("seed") or 0,
-               "search_space": {parameter.key: parameter.values() for parameter in parameters}}  # fmt: skip
+        from phmbench.sweep.every_point import EveryPoint
+
+        return EveryPoint({one.key: one.values() for one in parameters}, seed=int(node.get("seed") or 0))
     return _made("hydra.sweeper.sampler", own)  # type: ignore[no-any-return]
+
+
+def left(study: optuna.Study) -> float:
+    """Trials that the sampler still has values for: a grid has an end."""
+    counted = getattr(study.sampler, "left", None)
+    return math.inf if counted is None else counted(study.get_trials(deepcopy=False))
 
 
 def pruner(node: Mapping[str, Any] | None) -> BasePruner | None:

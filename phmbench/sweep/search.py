@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("phmbench")
 
+CUT_OFF = ("new", "interrupted")
+
 
 class SearchSweeper(Sweeper):
     """Ask for values, run a trial with them, tell what it was worth; the same command again goes on.
@@ -145,10 +147,10 @@ class SearchSweeper(Sweeper):
 
     def _run(self, study: optuna.Study) -> int:
         """Trials until there are as many as asked for; how many failed one after the other at the end."""
-        from phmbench.sweep import storage
+        from phmbench.sweep import samplers, storage
 
         failures, first = 0, 0
-        while batch := self._batch(study):
+        while (batch := self._batch(study)) or self._goes_on_elsewhere(study):
             with storage.signs_of_life(study._storage, [job.trial["id"] for job in batch if job.trial]):
                 errors = self._launch(batch, first)
             first += len(batch)
@@ -160,33 +162,41 @@ class SearchSweeper(Sweeper):
                     failures, jobs.failure(batch[-1].folder),
                 )  # fmt: skip
                 break
+        if not samplers.left(study):
+            log.info("search: every point of the grid was tried")
         return failures
 
     def _launch(self, batch: Sequence[Job], first: int) -> dict[Path, Exception]:
-        """Run what is not run yet; the same values may have been drawn before, or may be running elsewhere."""
-        left, elsewhere = {}, []
-        for job in batch:
-            standing = jobs.standing(job.folder)
-            if standing == "running":
-                elsewhere.append(job)
-            elif standing not in ("done", "pruned"):
-                jobs.write(job, threads=threads(self.config))
-                left[job.folder] = job
-        errors = jobs.launch(list(left.values()), self.launcher, first=first)
-        for job in elsewhere:
-            while jobs.standing(job.folder) == "running":
+        """Run what is not run yet; the same values may have been drawn before, or be running elsewhere."""
+        left = {job.folder: job for job in batch if jobs.standing(job.folder) not in ("done", "pruned")}
+        free = {folder: job for folder, job in left.items() if jobs.standing(folder) != "running"}
+        for job in free.values():
+            jobs.write(job, threads=threads(self.config))
+        errors = jobs.launch(list(free.values()), self.launcher, first=first)
+        for folder in left:
+            while jobs.standing(folder) == "running":
                 time.sleep(0.2)
-        return errors
+        cut_off = [job for job in left.values() if job.folder not in free and jobs.standing(job.folder) in CUT_OFF]
+        return {**errors, **self._launch(cut_off, first)} if cut_off else errors
+
+    def _goes_on_elsewhere(self, study: optuna.Study) -> bool:
+        """Whether a trial is run by what a search that was killed has left (processes of joblib): it ends soon, and
+        then somebody must tell what it was worth."""
+        found = any(studies.is_left_behind(trial, self.folder) for trial in studies.states(study)["running"])
+        if found:
+            time.sleep(0.2)
+        return found
 
     def _batch(self, study: optuna.Study) -> list[Job]:
         """The next trials: those that died first, then new ones; none where there are enough."""
-        from phmbench.sweep import storage
+        from phmbench.sweep import samplers, storage
 
         with studies.alone(self.folder):
             storage.bury(study)
             taken = [self._again(study, trial) for trial in self._dead(study)]
             states = studies.states(study)
-            left = self.settings.n_trials - sum(len(states[name]) for name in ("complete", "pruned", "running"))
+            left: float = self.settings.n_trials - sum(len(states[name]) for name in ("complete", "pruned", "running"))
+            left = min(left, samplers.left(study))
             while len(taken) < at_once(self.config) and left > 0:
                 taken.append(self._job(study, storage.asked(study)))
                 left -= 1
@@ -201,6 +211,7 @@ class SearchSweeper(Sweeper):
     def _again(self, study: optuna.Study, dead: Any) -> Job:
         import optuna
 
+        study.sampler.before_trial(study, dead)  # a grid says there which point it is; it may have died before
         return self._job(study, optuna.trial.Trial(study, dead._trial_id))  # has its values already
 
     def _job(self, study: optuna.Study, trial: Any) -> Job:

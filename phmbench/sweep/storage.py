@@ -192,7 +192,10 @@ def asked(study: optuna.Study) -> optuna.Trial:
     """A new trial, or one whose values wait to be run again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of signs of life, which `optimize` would give; `signs_of_life` does
-        return study.ask()
+        trial = study.ask()
+    if is_beating(study._storage):  # from here on: were this process killed now, nobody would know the trial for dead
+        study._storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]
+    return trial
 
 
 def bury(study: optuna.Study) -> None:

@@ -186,6 +186,14 @@ def is_dead(trial: FrozenTrial, folder: Path, *, shared: bool = False) -> bool:
     return lock.is_held(folder / WORKERS / who) is False and not (run and lock.is_held(folder / run))
 
 
+def is_left_behind(trial: FrozenTrial, folder: Path) -> bool:
+    """Whether a trial still runs, and the search that asked for it, on this file system, does not."""
+    who, run = trial.user_attrs.get("worker"), trial.user_attrs.get("folder")
+    if who is None or run is None or not (folder / WORKERS / who).is_dir():
+        return False
+    return lock.is_held(folder / WORKERS / who) is False and lock.is_held(folder / run) is True
+
+
 def states(study: optuna.Study) -> dict[str, list[FrozenTrial]]:
     """Trials by state: complete, pruned, failed, running."""
     from optuna.trial import TrialState

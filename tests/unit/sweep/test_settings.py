@@ -88,6 +88,28 @@ def test_a_sampler_by_its_option():
         samplers.sampler(node, [LR], seed=3)
 
 
+def test_a_grid_tries_each_point_once_and_ends():
+    """Also the point of a trial that was killed before it was told which one it has."""
+    import optuna
+
+    node = {"_target_": "optuna.samplers.GridSampler", "seed": None}
+    made = samplers.sampler(node, [KERNEL, Parameter("task/optimizer", choices=("adamw", "sgd"))], seed=3)
+    study = optuna.create_study(sampler=made)
+    study._storage.create_new_trial(study._study_id)
+    dead = study.trials[0]
+    study.sampler.before_trial(study, dead)
+    trials = [optuna.trial.Trial(study, dead._trial_id)]
+    while samplers.left(study):
+        trials.append(study.ask())
+    points = set()
+    for trial in trials:
+        kernel = trial.suggest_categorical("model.kernel", KERNEL.values())
+        points.add((kernel, trial.suggest_categorical("task/optimizer", ["adamw", "sgd"])))
+        study.tell(trial, 1.0)
+    assert (len(trials), len(points)) == (4, 4)
+    assert samplers.left(optuna.create_study()) == float("inf")
+
+
 def test_a_pruner_by_its_option_and_what_it_refuses():
     assert samplers.pruner(None) is None
     assert samplers.pruner({"_target_": "optuna.pruners.MedianPruner", "n_warmup_steps": 2})._n_warmup_steps == 2

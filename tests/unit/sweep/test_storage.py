@@ -132,8 +132,11 @@ def test_a_trial_whose_run_outlives_its_search_is_not_dead(tmp_path: Path):
     trial: Any = SimpleNamespace(user_attrs={"worker": first, "folder": "run"})
     held = lock.take(tmp_path / "run")
     assert not study.is_dead(trial, tmp_path)
+    assert study.is_left_behind(trial, tmp_path)  # somebody has to tell what it was worth
     lock.release(held)
     assert study.is_dead(trial, tmp_path)
+    assert not study.is_left_behind(trial, tmp_path)
+    assert not study.is_left_behind(SimpleNamespace(user_attrs={"worker": "77", "folder": "run"}), tmp_path)
 
 
 def test_recordings_that_have_changed_end_a_search(tmp_path: Path):
