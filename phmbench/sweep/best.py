@@ -174,8 +174,9 @@ def refit(study: Any, trials: Trials, row: Row, *, config: Config, space: Space,
         return folder
     study.set_user_attr(REFITS, {**known, str(row.number): str(folder)})
     if jobs.standing(folder) not in ("done", "running"):
-        job = Job((), fresh(config, space.parameters, count=count), folder)
-        log.info("refit: trial %d with seeds %s", row.number, ", ".join(map(str, seeds(job.config))))
+        again = fresh(config, space.parameters, count=count)
+        label = f"refit: trial {row.number} with seeds {', '.join(map(str, seeds(again)))}"
+        job = Job((), again, folder, label=label, aside=True)
         jobs.write(job, threads=None)
         jobs.launch([job], launcher)
     return folder

@@ -73,6 +73,7 @@ def _ended(
     found: Trials, study: optuna.Study, *, settings: Settings, space: Space, composer: Composer, launcher: Any,
     failed: bool,
 ) -> int:  # fmt: skip
+    _tidy(found.folder)
     write_table(found)
     show(found)
     row, refit, code = found.best, None, 1 if failed else 0
@@ -116,6 +117,13 @@ def _refit(
         figures.draw(folder)
         report.write_report(folder)
     return (folder, result), 0
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what processes that were killed had half written. Nobody else writes there: the end's lock is held."""
+    with studies.alone(folder):
+        for part in [*folder.glob(f".*{atomic.PART}"), *folder.glob(f"experiment/.*{atomic.PART}")]:
+            part.unlink(missing_ok=True)
 
 
 def write_table(found: Trials) -> None:

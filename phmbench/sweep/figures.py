@@ -229,11 +229,12 @@ def _intermediate(trials: Trials) -> list[Path]:
         if there:
             axis.plot([], [], color=colour, linestyle=line, label=name)
     axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    axis.set(xlabel="epoch (seeds one after the other)", ylabel=trials.objectives[0])
+    step = "epoch, one fit after the other; before the next, the mean of those chosen" if trials.several else "epoch"
+    axis.set(xlabel=step, ylabel=trials.objectives[0])
     axis.locator_params(axis="x", integer=True)
     title = f"{trials.objectives[0]} while {len(rows)} trials were trained"
     style.titled(figure, title)
     table = [(row.number, step, value) for row in rows for step, value in row.curve]
     alt = f"{title}. One line a trial over its epochs; pruned ones end at a cross."
-    return _save(trials, figure, "intermediate", title=title, alt=alt, columns=("trial", "epoch", "value"),
-                 rows=table)  # fmt: skip
+    columns = ("trial", "step" if trials.several else "epoch", "value")
+    return _save(trials, figure, "intermediate", title=title, alt=alt, columns=columns, rows=table)

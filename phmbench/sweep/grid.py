@@ -113,6 +113,11 @@ def combinations(arguments: Sequence[str]) -> list[tuple[str, ...]]:
             values.append([str(override.input_line)])
         elif override.is_discrete_sweep():
             values.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+            if not values[-1]:
+                raise ConfigError(
+                    f"{str(override.input_line).lstrip('+')}: an empty grid; got no value; expected one or more; a "
+                    "range goes up to, and without, its second number"
+                )
         else:
             raise ConfigError(
                 f"{key.lstrip('+')}: a grid needs values; got a range without steps; expected a list such as 1,2,3 or "

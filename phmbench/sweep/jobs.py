@@ -46,6 +46,7 @@ class Job:
         folder: its run directory, inside that of the sweep.
         trial: for a search: `study`, `storage`, `number`, …, what reports to the study need; None in a grid.
         label: what is said on the screen when it starts.
+        aside: whether what the run itself shows goes into its folder: a search says a line.
     """
 
     words: tuple[str, ...]
@@ -53,6 +54,7 @@ class Job:
     folder: Path
     trial: Mapping[str, Any] | None = None
     label: str = ""
+    aside: bool = False
 
 
 def content(config: Mapping[str, Any]) -> str:
@@ -84,6 +86,7 @@ def write(job: Job, *, threads: int | None) -> None:
         "threads": threads,
         "trial": job.trial,
         "label": job.label,
+        "aside": job.aside,
     }
     atomic.write_text(job.folder / FILE, json.dumps(said))
     if job.trial is not None and job.trial["storage"] is not None:  # its URL may hold a password
@@ -139,7 +142,7 @@ def run(folder: Path) -> None:
     if job["threads"]:
         share_cores(job["threads"])
     try:
-        with _as_trial(folder) if job["trial"] else nullcontext():
+        with _as_trial(folder) if job["trial"] else nullcontext(), _aside(folder) if job["aside"] else nullcontext():
             execute(job["config"], folder, go_on=True, pages=False)
     except PrunedError:
         return
@@ -152,14 +155,20 @@ def run(folder: Path) -> None:
 
 @contextmanager
 def _as_trial(folder: Path) -> Iterator[None]:
-    """Fits within the block report to the study, and what the run shows goes into its folder: a search says a line."""
+    """Fits within the block report to the study."""
     (folder / PRUNED).unlink(missing_ok=True)
     os.environ[TRIAL] = str(folder)
     try:
-        with (folder / SCREEN).open("a", encoding="utf-8") as file, redirect_stdout(file):
-            yield
+        yield
     finally:
         del os.environ[TRIAL]
+
+
+@contextmanager
+def _aside(folder: Path) -> Iterator[None]:
+    """What the run shows goes into its folder."""
+    with (folder / SCREEN).open("a", encoding="utf-8") as file, redirect_stdout(file):
+        yield
 
 
 def trial() -> Path | None:

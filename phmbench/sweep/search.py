@@ -97,10 +97,11 @@ class SearchSweeper(Sweeper):
         )
         with studies.worker(self.folder) as self.worker:
             study = self._study(base)
-            status.write(
-                self.folder, name=self.settings.sweep_name, storage=self.settings.storage,
-                n_trials=self.settings.n_trials, at_once=at_once(self.config),
-            )  # fmt: skip
+            with studies.alone(self.folder):
+                status.write(
+                    self.folder, name=self.settings.sweep_name, storage=self.settings.storage,
+                    n_trials=self.settings.n_trials, at_once=at_once(self.config),
+                )  # fmt: skip
             with self._told(study), storage.faults_named(str(self.settings.storage or self.folder)):
                 failures = self._run(study)
             return end.finish(
@@ -234,7 +235,7 @@ class SearchSweeper(Sweeper):
         }
         short = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in chosen.items()}
         label = f"trial {trial.number}: {' '.join(f'{key}={value}' for key, value in short.items())}"
-        return Job(tuple(words), config, folder, reporting, label)
+        return Job(tuple(words), config, folder, reporting, label, aside=True)
 
     def _tell(self, study: optuna.Study, job: Job, error: Exception | None) -> bool:
         """Tell the study what became of a trial; whether it is finished."""

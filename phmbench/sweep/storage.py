@@ -56,14 +56,11 @@ def _open(url: str | None, folder: Path) -> BaseStorage:
             folder.mkdir(parents=True, exist_ok=True)
             return journal(folder / JOURNAL)
         if url.startswith("redis"):
-            from optuna.storages.journal import JournalRedisBackend
-
-            return optuna.storages.JournalStorage(JournalRedisBackend(url))
+            return _redis(url)
         return _database(url)
     except ImportError as error:
         raise ConfigError(
-            f"storage: {_hidden(url)}: {str(error).splitlines()[0]}; expected its driver; install it: "
-            "pip install 'phmbench[postgresql]' (psycopg), or that of another database"
+            f"storage: {_hidden(url)}: {str(error).splitlines()[0]}; expected its driver; install it: {_driver(url)}"
         ) from error
     except Exception as error:
         raise ConfigError(
@@ -71,6 +68,15 @@ def _open(url: str | None, folder: Path) -> BaseStorage:
             f"{str(error).strip().splitlines()[0] if str(error).strip() else ''}; expected a study's storage; start "
             "the server, correct the URL, or leave storage out: the study then lies in the folder of the sweep"
         ) from error
+
+
+def _redis(url: str) -> BaseStorage:
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalRedisBackend
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # experimental, Optuna says
+        return JournalStorage(JournalRedisBackend(url))
 
 
 def _database(url: str) -> BaseStorage:
@@ -206,6 +212,13 @@ def bury(study: optuna.Study) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # experimental, Optuna says
             optuna.storages.fail_stale_trials(study)
+
+
+def _driver(url: str | None) -> str:
+    """The command that installs what a URL needs."""
+    scheme = (url or "").partition(":")[0].partition("+")[0]
+    known = {"postgresql": "pip install 'phmbench[postgresql]'", "redis": "pip install redis"}
+    return known.get(scheme, "the one that SQLAlchemy names for this database; or take postgresql://…")
 
 
 def _hidden(url: str | None) -> str:

@@ -60,6 +60,7 @@ class Trials:
         larger: for each objective whether more is better.
         rows: by number.
         space: as the study keeps it: key → choices, low, high, log, step, when.
+        several: whether a trial is more than one fit: of seeds, of folds.
     """
 
     folder: Path
@@ -67,6 +68,7 @@ class Trials:
     larger: tuple[bool, ...]
     rows: tuple[Row, ...]
     space: Mapping[str, Mapping[str, Any]]
+    several: bool = False
 
     def of(self, *states: str) -> list[Row]:
         """Those in one of the states, by number."""
@@ -122,13 +124,16 @@ def read(study: optuna.Study, folder: Path) -> Trials:
     """The trials of a study whose runs lie in a folder."""
     identity = study.user_attrs.get(studies.IDENTITY) or {}
     objectives = tuple(identity.get("objectives") or ["value"] * len(study.directions))
-    rows = [_row(trial, folder, objectives[0]) for trial in study.get_trials(deepcopy=False)]
+    fixed = identity.get("fixed") or {}
+    most = fixed.get("trainer.max_epochs")
+    rows = [_row(trial, folder, objectives[0], most) for trial in study.get_trials(deepcopy=False)]
     larger = tuple(direction.name == "MAXIMIZE" for direction in study.directions)
     space = identity.get("space") or {key: {} for row in rows for key in row.chosen}
-    return Trials(folder, objectives, larger, tuple(rows), space)
+    several = fixed.get("repeats", 1) != 1 or fixed.get("folds") is not None or bool({"repeats", "folds"} & set(space))
+    return Trials(folder, objectives, larger, tuple(rows), space, several)
 
 
-def _row(trial: FrozenTrial, folder: Path, objective: str) -> Row:
+def _row(trial: FrozenTrial, folder: Path, objective: str, most: int | None) -> Row:
     state = STATES[trial.state.name]
     if state == "running" and studies.is_dead(trial, folder):
         state = "interrupted"
@@ -136,12 +141,15 @@ def _row(trial: FrozenTrial, folder: Path, objective: str) -> Row:
     result = _result(folder / name) if name and state == "complete" else {}
     std = result.get("std_seeds") or (result.get("std") if result.get("std_over") == "seeds" else None) or {}
     curve = tuple(sorted((step, value) for step, value in trial.intermediate_values.items() if math.isfinite(value)))
+    most = trial.params.get("trainer.max_epochs", most) or 0
+    epochs = sum(most <= 0 or (step + 1) % (most + 1) != 0 for step, _ in curve)  # a step is the mean of those before
     if not curve and name:
         curve = logged(folder / name, objective)
+        epochs = len(curve)
     duration = trial.duration.total_seconds() if trial.duration else None
     return Row(
         number=trial.number, state=state, values=tuple(trial.values) if trial.values else None,
-        std=std.get(objective), chosen=trial.params, epochs=len(curve) or None,
+        std=std.get(objective), chosen=trial.params, epochs=epochs or None,
         seconds=sum(result["seconds"].values()) if "seconds" in result else duration, folder=name,
         error=" ".join(str(trial.user_attrs.get("error", "")).split()), curve=curve,
     )  # fmt: skip

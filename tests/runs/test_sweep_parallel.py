@@ -124,12 +124,16 @@ def test_a_process_of_joblib_that_is_killed_goes_on_in_another(tmp_path: Path, c
     assert any("resumed: " in (run / "log.txt").read_text() for run in running(folder))
 
 
-@pytest.mark.parametrize("to", ["group", "sweep"])
-def test_ctrl_c_ends_all_processes(to: str, tmp_path: Path, cache: Path):
+GRID, SEARCH = ("train.py", "-m", "seed=0,1"), ("sweep.py", RATES, "n_trials=3", "sweep_name=s")
+
+
+@pytest.mark.parametrize(("what", "to"), [(GRID, "group"), (GRID, "sweep"), (SEARCH, "group")])
+def test_ctrl_c_ends_all_processes(what: tuple[str, ...], to: str, tmp_path: Path, cache: Path):
     """From the terminal, which reaches all of them, or sent to the command alone."""
-    folder = tmp_path / "grid"
-    words = (str(ROOT / "train.py"), *QUICK, "trainer.max_epochs=100000", "trainer.callbacks.early_stopping=null", "-m",
-             "seed=0,1", *JOBLIB, f"hydra.sweep.dir={folder}")  # fmt: skip
+    folder = tmp_path / "sweep"
+    program, *own = what
+    words = (str(ROOT / program), *QUICK, "trainer.max_epochs=100000", "trainer.callbacks.early_stopping=null", *own,
+             *JOBLIB, f"hydra.sweep.dir={folder}")  # fmt: skip
     with started(*words, folder=tmp_path, cache=cache) as sweep:
         until(lambda: len(running(folder)) == 2)
         below = children(sweep.pid)
@@ -140,6 +144,15 @@ def test_ctrl_c_ends_all_processes(to: str, tmp_path: Path, cache: Path):
         assert "Traceback" not in err
         until(lambda: not any(map(alive, below)), seconds=20)
     assert [state(run) for run in running(folder)] == ["interrupted", "interrupted"]
+    if what == SEARCH:
+        import optuna
+
+        from phmbench.sweep import storage
+
+        study = optuna.load_study(study_name="s", storage=storage.journal(folder / storage.JOURNAL))
+        assert [trial.state.name for trial in study.trials] == ["RUNNING", "RUNNING"]
+        assert [trial.user_attrs["interrupted"] for trial in study.trials] == [True, True]
+        assert "type the same command again" in " ".join(err.split())
 
 
 def test_submitit_on_this_machine(command: Command):

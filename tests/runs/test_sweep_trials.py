@@ -110,8 +110,9 @@ def test_a_failure_is_a_state_and_too_many_end_the_search(command: Command, tmp_
     assert "Invalid learning rate: -1" in failed[0].user_attrs["error"]
     only = command(*QUICK, RANGE, "task.optimizer.lr=choice(-1.0,-2.0)", "max_failures=2", "sweep_name=bad",
                    program="sweep")  # fmt: skip
-    assert only.code != 0
+    assert only.code == 1
     assert "2 trials failed one after the other (max_failures)" in only.out + only.err
+    assert "no trial is complete" in " ".join(only.out.split())
 
 
 def test_a_loss_that_is_not_finite_fails_the_trial(command: Command, tmp_path: Path):
@@ -167,6 +168,22 @@ def test_two_processes_share_one_study(tmp_path: Path, cache: Path):
     assert counted(tmp_path) == {"COMPLETE": 5}
     assert {trial.user_attrs["worker"] for trial in trials(tmp_path)} == {"0", "1"}
     assert len(list(tmp_path.glob("out/sweeps/mine/*/metrics.json"))) == 5
+
+
+def test_two_processes_share_one_database(tmp_path: Path, cache: Path):
+    """Never one trial more than were asked for; and the journal of the folder is not used."""
+    import optuna
+
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    both = [start(tmp_path, cache, "n_trials=3", "trainer.max_epochs=1", f"storage={url}") for _ in range(2)]
+    for process in both:
+        _, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
+    found = optuna.load_study(study_name="mine", storage=url).trials
+    assert [trial.state.name for trial in found] == ["COMPLETE"] * 3
+    assert all(trial.intermediate_values for trial in found)
+    assert len(list(tmp_path.glob("out/sweeps/mine/*/metrics.json"))) == 3
+    assert not list(tmp_path.glob("out/sweeps/mine/*.journal"))
 
 
 def test_a_study_that_meets_a_full_disk_is_whole_when_there_is_room_again(tmp_path: Path, cache: Path):

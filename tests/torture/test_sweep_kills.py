@@ -42,13 +42,6 @@ EACH = {"in line": 8, "two processes on one study": 8, "joblib": 9}  # of each p
 PARTS = size(full=2, sample=1)
 
 
-class Sweep(NamedTuple):
-    """A folder of a search that was not killed, and how long that took in seconds."""
-
-    folder: Path
-    seconds: float
-
-
 class Seen(NamedTuple):
     """What there was after a kill."""
 
@@ -85,12 +78,21 @@ def seen(folder: Path) -> Seen:
     return Seen(trials, results, {name: read_checkpoint(file)["epoch"] + 1 for name, file in last.items()})
 
 
-def killed(kind: str, place: Place, after_s: float, *, group: bool) -> None:
-    """Start as many processes as it takes, and kill the first after some seconds, alone or with its group."""
+def lines(folder: Path) -> int:
+    """Of the journal."""
+    file = folder / "study.journal"
+    return file.read_bytes().count(b"\n") if file.exists() else 0
+
+
+def killed(kind: str, place: Place, *, at: int, later_s: float, group: bool) -> None:
+    """Start as many processes as it takes, and kill the first, alone or with its group: some time after the journal has
+    so many lines, so that the moments are spread over the search however long it takes on this machine."""
     number, words = KINDS[kind]
     processes = [begin(place, *words) for _ in range(number)]
-    time.sleep(after_s)
-    if group:
+    while lines(place.run) < at and processes[0].poll() is None:
+        time.sleep(0.005)
+    time.sleep(later_s)
+    if group and processes[0].poll() is None:
         os.killpg(processes[0].pid, signal.SIGKILL)
     else:
         processes[0].kill()
@@ -122,26 +124,29 @@ def require_nothing_lost(before: Seen, place: Place, whole: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
-    place, begun = Place.below(tmp_path_factory.mktemp("whole")), time.monotonic()
-    done = end(begin(place), begun)
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search that is not killed."""
+    place = Place.below(tmp_path_factory.mktemp("whole"))
+    done = end(begin(place), time.monotonic())
     assert done.code == 0, done.err
-    return Sweep(place.run, done.seconds)
+    return place.run
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_search_that_is_killed_at_a_random_moment(kind: str, part: int, whole: Sweep, tmp_path: Path):
+def test_a_search_that_is_killed_at_a_random_moment(kind: str, part: int, whole: Path, tmp_path: Path):
     """Anywhere from the start of Python to the last figure; half of them with all that it has started."""
+    most = lines(whole)
     each = EACH[kind] if FULL else 1
     draw = random.Random(f"{kind} {part}")
     with Tally("kills", f"kill -9 at a random moment: a search, {kind}") as tally:
         for number in range(each):
             place = Place.below(tmp_path / str(number))
-            at, group = (number + draw.random()) / each * whole.seconds, number % 2 == part % 2
-            with tally.case(f"{at:.2f} s of {whole.seconds:.1f}, {'group' if group else 'alone'}"):
-                killed(kind, place, at, group=group)
+            at, group = round((1.3 * (number + draw.random()) / each - 0.15) * most), number % 2 == part % 2
+            later_s = draw.random() * (0.1 if 0 < at < most else 2.0)  # else while it starts, or ends
+            with tally.case(f"{later_s:.2f} s after line {at} of {most}, {'group' if group else 'alone'}"):
+                killed(kind, place, at=min(at, most), later_s=later_s, group=group)
                 before = seen(place.run)
                 done = end(begin(place, *KINDS[kind][1]), time.monotonic())
                 assert done.code == 0, done.err[-3000:]
-                require_nothing_lost(before, place, whole.folder)
+                require_nothing_lost(before, place, whole)

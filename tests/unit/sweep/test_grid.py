@@ -39,6 +39,12 @@ def test_a_range_without_steps_is_no_grid():
         grid.combinations(["++task.optimizer.lr=interval(0.1,1)"])
 
 
+@pytest.mark.parametrize("word", ["++seed=range(0)", "seed=range(5,1)"])
+def test_a_grid_without_jobs_is_refused(word: str):
+    with pytest.raises(ConfigError, match=r"^seed=range\(.*\): an empty grid; got no value; expected one or more"):
+        grid.combinations(["model=a,b", word])
+
+
 def test_the_digest_does_not_depend_on_the_order_of_words():
     assert digest(["a=1", "b=2"]) == digest(["b=2", "a=1"]) != digest(["a=1", "b=3"])
 

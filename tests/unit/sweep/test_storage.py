@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,9 +47,21 @@ def test_what_is_no_storage(url: str, tmp_path: Path):
     assert "secret" not in str(raised.value)
 
 
-def test_a_database_whose_driver_is_not_installed(tmp_path: Path):
-    with pytest.raises(ConfigError, match="expected its driver"):
-        storage.opened("mysql+mysqldb://me@nowhere/x", tmp_path)
+@pytest.mark.parametrize(
+    ("url", "module", "command"),
+    [
+        ("postgresql://me:secret@nowhere/x", "psycopg", r"pip install 'phmbench\[postgresql\]'$"),
+        ("redis://nowhere", "redis", "pip install redis$"),
+        ("mysql+mysqldb://me@nowhere/x", "MySQLdb", "the one that SQLAlchemy names for this database"),
+    ],
+)
+def test_a_database_whose_driver_is_not_installed(
+    url: str, module: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, module, None)  # as if it were not
+    with pytest.raises(ConfigError, match="expected its driver; install it: " + command) as raised:
+        storage.opened(url, tmp_path)
+    assert "secret" not in str(raised.value)
 
 
 def test_a_study_that_cannot_be_written_says_what_to_do():

@@ -92,6 +92,23 @@ def test_figures_of_any_number_of_trials(name, tmp_path):
         assert [row["state"] for row in csv.DictReader(file)] == [row.state for row in found.rows]
 
 
+def test_steps_of_several_seeds_are_not_all_epochs(tmp_path):
+    """Of two seeds of at most three epochs: the first stopped after two, and the step before the second is a mean."""
+    study = optuna.create_study(direction="maximize")
+    fixed = {"repeats": 2, "folds": None, "trainer.max_epochs": 3}
+    study.set_user_attr(studies.IDENTITY, {"objectives": ["val/macro_f1"], "space": {}, "fixed": fixed})
+    trial = study.ask()
+    for step in (0, 1, 3, 4, 5, 6):
+        trial.report(0.1 * step, step)
+    study.tell(trial, 0.5)
+    found = trials.read(study, tmp_path)
+    assert found.several
+    assert found.rows[0].epochs == 5
+    figures.draw(found, study)
+    assert (tmp_path / "figures" / "intermediate.csv").read_text().startswith("trial,step,value\n")
+    assert "one fit after the other" in (tmp_path / "figures" / "intermediate.svg").read_text()
+
+
 def test_a_front_is_drawn_with_its_trials_marked(tmp_path):
     study, found = searched(
         tmp_path, [(0.9, 100), (0.8, 60), (0.8, 50)], objectives=("val/macro_f1", "model/parameters")
