@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -31,6 +32,12 @@ def quiet() -> Iterator[None]:
         os.close(screen)
         os.close(null)
         logger.removeHandler(nowhere)
+
+
+def pruned(folder: Path, objective: str) -> str:
+    """` after epoch 3, val/macro_f1 0.51`."""
+    told = json.loads((folder / jobs.PRUNED).read_text(encoding="utf-8"))
+    return f" after {told['fit']} epoch {told['epoch']}, ".replace("  ", " ") + f"{objective} {told['value']:.4g}"
 
 
 def ended(folder: Path) -> str:

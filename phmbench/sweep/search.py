@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from phmbench import interrupt
 from phmbench.config import Config
-from phmbench.errors import ConfigError
+from phmbench.errors import ConfigError, RecordError
 from phmbench.sweep import jobs, unsent
 from phmbench.sweep import study as studies
 from phmbench.sweep.composing import Check, Composer
@@ -238,10 +237,15 @@ class SearchSweeper(Sweeper):
         return Job(tuple(words), config, folder, reporting, label, aside=True)
 
     def _tell(self, study: optuna.Study, job: Job, error: Exception | None) -> bool:
-        """Tell the study what became of a trial; whether it is finished."""
+        """Tell the study what became of a trial; whether it is finished.
+
+        Raises:
+            RecordError: the disk is full.
+        """
         from optuna.trial import TrialState
 
         from phmbench.record.status import read_metrics
+        from phmbench.sweep import screen, storage
 
         assert job.trial is not None
         number, standing = job.trial["number"], jobs.standing(job.folder)
@@ -250,7 +254,7 @@ class SearchSweeper(Sweeper):
         values = None if result is None else studies.values_of(names, result)
         if standing == "pruned":
             study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
-            log.info("trial %d: pruned%s", number, _pruned(job.folder, names[0]))
+            log.info("trial %d: pruned%s", number, screen.pruned(job.folder, names[0]))
         elif result is not None and values is not None:
             self._require_same_data(study, number, str(result["data"]["hash"]))
             study.tell(number, values, skip_if_finished=True)
@@ -258,6 +262,8 @@ class SearchSweeper(Sweeper):
         else:
             said = f"{', '.join(names)}: undefined" if standing == "done" else jobs.failure(job.folder)
             said = str(error) if error is not None and standing in ("new", "interrupted") else said
+            if storage.is_of_disk(said):  # the trial stays as it is: the same command goes on with it
+                raise RecordError(f"trial {number}: {said}; the study is whole: the same command goes on")
             study._storage.set_trial_user_attr(job.trial["id"], "error", said)
             study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
             log.info("trial %d: failed: %s", number, said)
@@ -289,9 +295,3 @@ class SearchSweeper(Sweeper):
                             study._storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
                 error.add_note(f"the study is in {self.folder}; go on with it: type the same command again")
             raise
-
-
-def _pruned(folder: Path, objective: str) -> str:
-    """` after epoch 3, val/macro_f1 0.51`."""
-    told = json.loads((folder / jobs.PRUNED).read_text(encoding="utf-8"))
-    return f" after {told['fit']} epoch {told['epoch']}, ".replace("  ", " ") + f"{objective} {told['value']:.4g}"

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 JOURNAL = "study.journal"
 HEARTBEAT, GRACE = 30, 120  # seconds between two signs of life of a trial in a database; without one it counts as dead
 
+OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""What ends a search, and is no trial's fault: the disk is full, at its quota, read-only or failing."""
 
 _opened: dict[tuple[int, str | None, Path], BaseStorage] = {}
 
@@ -150,12 +152,17 @@ def faults_named(place: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
+        if error.errno not in OF_DISK:
             raise
         raise RecordError(
             f"{place}: the study cannot be written; got {error.strerror}; expected a disk with room that can be "
             "written; what was told before is whole; free space, then type the same command again"
         ) from error
+
+
+def is_of_disk(said: str) -> bool:
+    """Whether a trial says that it could not write, by the words of its error: it may come from another process."""
+    return any(f"got {os.strerror(number)};" in said for number in OF_DISK)
 
 
 @contextmanager

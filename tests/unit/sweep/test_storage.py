@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import resource
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -69,6 +70,30 @@ def test_a_study_that_cannot_be_written_says_what_to_do():
         raise OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(FileNotFoundError), storage.faults_named("s"):
         raise FileNotFoundError(errno.ENOENT, "no such file")
+
+
+def test_a_full_disk_ends_the_search_and_leaves_its_trial(tmp_path: Path):
+    """Here a limit on the size of files, in the words of a record; an error of the trial's own is told."""
+    from phmbench.record import atomic
+    from phmbench.sweep.jobs import Job
+    from phmbench.sweep.search import SearchSweeper
+
+    sweeper, found = SearchSweeper(sampler=None, params=None, n_jobs=None), begun(storage.opened(None, tmp_path))
+    sweeper.settings = cast(Any, SimpleNamespace(objectives=[NAME]))
+    trial = storage.asked(found)
+    job = Job((), {}, tmp_path / "run", {"number": 0, "id": trial._trial_id})
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
+    try:
+        with pytest.raises(RecordError) as full:
+            atomic.write_bytes(tmp_path / "best.ckpt", bytes(100_001))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    with pytest.raises(RecordError, match=r"trial 0: .*got File too large.*the study is whole: the same command goes"):
+        sweeper._tell(found, job, full.value)
+    assert found.trials[0].state.name == "RUNNING"
+    assert not sweeper._tell(found, job, ZeroDivisionError("no space left"))
+    assert found.trials[0].state.name == "FAIL"
 
 
 def test_a_trial_without_signs_of_life_is_run_again_and_one_with_them_is_not(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""kill -9 of a search at any moment: the same command ends it as if it had never been killed.
+"""kill -9 of a search at any moment, or a full disk: the same command ends it as if nothing had happened.
 
 The space is a grid, so that the trials are the same ones in whatever order, and are compared to the last digit.
 """
@@ -21,6 +21,7 @@ from phmbench.training.checkpoints import read_checkpoint
 from tests.conftest import ROOT, TINY
 from tests.torture.counting import FULL, size
 from tests.torture.running import Place, Tally, end, environment, require_same_end
+from tests.torture.test_faults import disk, remount, require_clear
 
 pytest.importorskip("optuna")
 pytest.importorskip("joblib")
@@ -150,3 +151,19 @@ def test_a_search_that_is_killed_at_a_random_moment(kind: str, part: int, whole:
                 done = end(begin(place, *KINDS[kind][1]), time.monotonic())
                 assert done.code == 0, done.err[-3000:]
                 require_nothing_lost(before, place, whole)
+
+
+@pytest.mark.parametrize("size_kib", [20, 130, 260, 420] if FULL else [260])
+def test_a_full_disk_under_a_search(size_kib: int, whole: Path, tmp_path: Path):
+    """It ends the search, not its trials one after the other; with room again, none is lost."""
+    folder = tmp_path / "disk"
+    what = "full disk under a search"
+    with disk(folder, f"size={size_kib}k"), Tally("faults", what) as tally, tally.case(f"{size_kib} KiB"):
+        place = Place(folder / "s", tmp_path / "cache")
+        full = end(begin(place), time.monotonic())
+        require_clear(full.code, full.err, "No space left on device", "free space")
+        remount(folder, "size=64m")
+        done = end(begin(place), time.monotonic())
+        assert done.code == 0, done.err[-3000:]
+        assert [trial.state.name for trial in seen(place.run).trials] == ["COMPLETE"] * TRIALS
+        require_same_end(whole, place.run)
