@@ -79,9 +79,14 @@ def data(config: Config) -> VibrationData:
     """Sources, split and all that lies between them; nothing is read yet."""
     split = make(config["task"]["split"], "task.split", seed=config["seed"])
     node = {name: value for name, value in config["data"].items() if name != "augment"}
-    augment = make(config["data"]["augment"], "data.augment") if config["data"]["augment"] else None
+    augment = config["data"].get("augment")  # records of before there was any have none
     built: VibrationData = make(
-        node, "data", split=split, augment=augment, cache=config["paths"]["cache"], seed=config["seed"]
+        node,
+        "data",
+        split=split,
+        augment=augment and make(augment, "data.augment"),
+        cache=config["paths"]["cache"],
+        seed=config["seed"],
     )
     return built
 

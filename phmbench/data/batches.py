@@ -42,6 +42,10 @@ class Batches(Sampler[NDArray[np.int64]]):
         seed: of the order; None: in order.
         step: batches of a rank whose gradients are added before a step: an epoch has whole steps, if it has one at all.
 
+    Attributes:
+        skip: batches that the next iteration leaves out, once: those that a run had done of its epoch when it was cut
+            off.
+
     Raises:
         DataError: there are fewer windows than ranks.
     """
@@ -49,7 +53,7 @@ class Batches(Sampler[NDArray[np.int64]]):
     def __init__(self, windows: int, size: int, *, rank: int, ranks: int, seed: int | None, step: int = 1) -> None:
         require_windows(windows, ranks)
         self.windows, self.size, self.rank, self.ranks, self.seed, self.epoch = windows, size, rank, ranks, seed, 0
-        self.step = step
+        self.step, self.skip = step, 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -68,4 +72,5 @@ class Batches(Sampler[NDArray[np.int64]]):
             order = np.random.default_rng((self.seed, self.epoch)).permutation(self.windows)
             size = min(self.size, self.windows // self.ranks)
             parts = [order[i * size : (i + 1) * size] for i in range(len(self) * self.ranks)]
-        yield from parts[self.rank :: self.ranks]
+        skip, self.skip = self.skip, 0
+        yield from parts[self.rank :: self.ranks][skip:]

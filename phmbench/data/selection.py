@@ -33,7 +33,7 @@ class Source(Protocol):
         """List the recordings, one a row, in storage order."""
 
     def signal(self, row: pd.Series, channels: Sequence[str]) -> NDArray[Any]:
-        """Read a recording, (channel, time), float32 or float64."""
+        """Read a recording, (channel, time), float32 or float64: an array that no later call writes to."""
 
 
 class Plan(NamedTuple):

@@ -268,12 +268,14 @@ def _convert(
     number = len(chosen.rows)
     told: list[Future[tuple[str, NDArray[np.float32], int]]] = []
     holes: dict[str, list[Any]] = {"gaps": [], "interpolated": []}
+    block: NDArray[np.float32] | None = None
     _announce(chosen)
     with open(path, "r+b") as file, ThreadPoolExecutor(1) as beside:
         file.seek(position)
         for i, row in enumerate(chosen.rows):
             name, wanted = str(row["recording"]), chosen.table["channels"].iloc[i]
             raw = sources[chosen.source[i]].signal(row, wanted)
+            _require_other(name, raw, block)
             mended = gaps.mend(check_signal(raw, name, len(wanted), int(row["n_samples"])), name, nan)
             block = resample(mended.signal, chosen.ratio[i])
             if block.shape[1] != chosen.length[i]:
@@ -288,6 +290,19 @@ def _convert(
                 progress(i + 1, number)
         content, profiles, crc = zip(*(one.result() for one in told), strict=True)
     return list(content), np.stack(profiles), np.array(crc, np.uint32), holes
+
+
+def _require_other(name: str, raw: object, before: NDArray[np.float32] | None) -> None:
+    """The recording before is still being hashed while this one is read.
+
+    Raises:
+        DataError: both lie in the same memory.
+    """
+    if before is not None and isinstance(raw, np.ndarray) and np.may_share_memory(before, raw):
+        raise DataError(
+            f"{name}: its source gives an array that it has given before; got the memory of the recording before; "
+            "expected one of its own; let the source's `signal` return a copy"
+        )
 
 
 def _told(block: NDArray[np.float32], name: str, rate_hz: float) -> tuple[str, NDArray[np.float32], int]:

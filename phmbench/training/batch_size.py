@@ -35,7 +35,7 @@ def settled(config: Config, record: Record) -> Config:
     the old one, so that a resumed or repeated run has the same batches.
 
     Args:
-        config: the checked configuration of the whole run; folds and seeds share what is found for the first.
+        config: the checked configuration of the whole run; folds and seeds share what is found for the largest fit.
         record: of the whole run.
 
     Raises:
@@ -47,7 +47,7 @@ def settled(config: Config, record: Record) -> Config:
     if not _on_gpu(config) and memory.available() is None:
         raise ConfigError("fit_memory: this system does not say how much memory is available; got a fit on its CPU; "
                           "expected Linux, or a GPU; leave fit_memory out and set data.batch_size")  # fmt: skip
-    one = first(config)
+    one = fullest(config)
     size = asked = whole(one)
     log.info("fit_memory: trying %d windows a batch", asked)
     if int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))) == 0 or not ranks.joined():
@@ -73,14 +73,24 @@ def _say(record: Record, asked: int, size: int) -> None:
         )
 
 
-def first(config: Config) -> Config:
-    """The configuration of the first fit: of the first fold."""
+def fullest(config: Config) -> Config:
+    """The configuration of the fit with the most training windows: of one of the folds."""
+    from phmbench import build
     from phmbench.pipelines.axes import folds
 
     if config["folds"] is None:
         return config
-    target = next(iter(folds(config).values()))
-    return {**config, "folds": None, "task": {**config["task"], "split": {**config["task"]["split"], "target": target}}}
+    task = config["task"]
+    each = [
+        {**config, "folds": None, "task": {**task, "split": {**task["split"], "target": target}}}
+        for target in folds(config).values()
+    ]
+    sizes = []
+    for one in each:
+        data = build.data(one)
+        data.assign()
+        sizes.append(len(data.assignment.train))
+    return each[sizes.index(max(sizes))]
 
 
 def divided(config: Config, size: int, parts: int) -> Config:

@@ -18,12 +18,22 @@ from torch import Tensor
 class LossLog(Callback):
     """The mean loss of an epoch, and of the parts it is made of, as `train/…`, and the learning rate as `lr`.
 
-    Sums stay on the device: a step pays an addition, not a synchronisation.
+    Sums stay on the device: a step pays an addition, not a synchronisation. A checkpoint from within an epoch has those
+    of the first rank.
     """
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
-        self.steps = 0
+        self.steps, self.rate = 0, math.nan
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": dict(self.sums), "steps": self.steps, "rate": self.rate}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.sums, self.steps, self.rate = state_dict["sums"], state_dict["steps"], state_dict["rate"]
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.sums, self.steps = {}, 0
         self.rate = float(trainer.optimizers[0].param_groups[0]["lr"]) if trainer.optimizers else float("nan")
 
     def on_train_batch_end(
@@ -33,7 +43,7 @@ class LossLog(Callback):
             value = value.detach()
             if name == "loss":  # Lightning has divided it by the batches of a step, and no other part
                 value = value * trainer.accumulate_grad_batches
-            self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
+            self.sums[name] = self.sums[name].to(value) + value if name in self.sums else value.clone()
         self.steps += 1
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -44,14 +54,25 @@ class LossLog(Callback):
 
 
 class SeedEpoch(Callback):
-    """Seeds torch, NumPy and Python anew at each epoch from seed, epoch and rank: ranks draw different numbers, and a
-    resumed run draws what it would have drawn."""
+    """Seeds torch, NumPy and Python anew at each epoch, and after each checkpoint within one, from seed, epoch, step
+    and rank: ranks draw different numbers, and a resumed run draws what it would have drawn."""
 
     def __init__(self, *, seed: int) -> None:
         self.seed = seed
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._seed(trainer, trainer.global_step)
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        seed = (self.seed * 100_003 + trainer.current_epoch) * 1_009 + trainer.global_rank
+        self._seed(trainer, 0)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._seed(trainer, trainer.global_step)
+
+    def _seed(self, trainer: Trainer, step: int) -> None:
+        """For an epoch, or for what follows after a step in it."""
+        seed = ((step * 10_007 + self.seed) * 100_003 + trainer.current_epoch) * 1_009 + trainer.global_rank
+        seed %= 2**63
         torch.manual_seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002  # what a user's own class may draw from
         random.seed(seed)

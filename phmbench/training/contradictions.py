@@ -36,10 +36,12 @@ def require_validation(config: Config, data: VibrationData, *, processes: int) -
     """
     trainer, accumulated = config["trainer"], int(config["trainer"].get("accumulate_grad_batches") or 1)
     most, every = int(trainer.get("max_steps") or -1), trainer.get("val_check_interval")
-    epoch = _batches(config, data, processes)
-    if type(every) is not int:
-        every = _part(epoch, every) * int(trainer.get("check_val_every_n_epoch") or 1)
-    needed = math.ceil(every / accumulated)
+    epoch, each = _batches(config, data, processes), trainer.get("check_val_every_n_epoch")
+    rest = every if type(every) is int else _part(epoch, every)
+    whole = max(1, int(each or 1)) - 1
+    if type(every) is int and "check_val_every_n_epoch" in trainer and each is None:  # counted over epochs
+        whole, rest = divmod(every, epoch)
+    needed = whole * math.ceil(epoch / accumulated) + math.ceil(rest / accumulated)  # an epoch's last step may be short
     if 0 < most < needed:
         raise ConfigError(
             f"trainer.max_steps: the run ends before its first validation; got {most}; expected at least {needed}, "

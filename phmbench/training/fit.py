@@ -60,7 +60,7 @@ def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
         fitted = time.perf_counter()
         chosen = _chosen(trainer)
         metrics = _validation_metrics(trainer, chosen)
-        tested = test(config, record, data, trainer, chosen) if config["test"] else _untested(task)
+        tested = test(config, record, data, trainer, chosen) if config.get("test", True) else _untested(task)
     seconds = {"set_up": begun - started, "fit": fitted - begun, "test": time.perf_counter() - fitted}
     asked = latency.asked_for(task, data, trainer)
     return tested._replace(metrics={**tested.metrics, **metrics, **asked}, seconds=seconds)

@@ -24,9 +24,11 @@ def exhausted(error: BaseException) -> bool:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it was raised from, and so on."""
+    """The error, what it was raised from, and so on; each once, also where one is its own cause."""
     seen: BaseException | None = error
-    while seen is not None:
+    known: set[int] = set()
+    while seen is not None and id(seen) not in known:
+        known.add(id(seen))
         yield seen
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
 

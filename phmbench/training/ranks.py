@@ -188,18 +188,26 @@ class Board:
         if text is not None:
             self.store.set(key, text)
             return text
-        while not self.store.check([key]):
-            if self.store.check(["failed"]):
-                raise PhmbenchError(json.loads(self.store.get("failed").decode())[0])
-            time.sleep(0.02)
-        return str(self.store.get(key).decode())
+        return self._said(key)
 
     def smallest(self, number: int) -> int:
         """The smallest of what all processes say, to all; called as often and in one order by each."""
         self.said += 1
         self.store.set(f"{self.said}/{rank()}", str(number))
         world = int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1")))
-        return min(int(self.store.get(f"{self.said}/{other}")) for other in range(world))
+        return min(int(self._said(f"{self.said}/{other}")) for other in range(world))
+
+    def _said(self, key: str) -> str:
+        """What another process says under a key, as soon as it does.
+
+        Raises:
+            PhmbenchError: a process has failed, and may never say it.
+        """
+        while not self.store.check([key]):
+            if self.store.check(["failed"]):
+                raise PhmbenchError(json.loads(self.store.get("failed").decode())[0])
+            time.sleep(0.02)
+        return str(self.store.get(key).decode())
 
 
 _board: list[Board] = []

@@ -76,8 +76,10 @@ def _what_fits(config: Config, record: Record, size: int) -> str:
             f"expected a smaller batch; set data.batch_size={size // parts} trainer.accumulate_grad_batches="
             f"{parts * _accumulated(config)} (the same steps), or fit_memory=true, which finds what fits"
         )
+    elif size > 1:
+        settings = f"expected a smaller batch; set data.batch_size={size // 2}, or choose a smaller model"
     else:
-        settings = f"expected a smaller batch; set data.batch_size={max(1, size // 2)}, or choose a smaller model"
+        settings = "expected room for one; choose a smaller model, or a shorter data.window"
     return "; ".join([settings, *_besides(config)])
 
 
@@ -105,7 +107,7 @@ def _look(path: str) -> None:
     from phmbench.record import Record
 
     record = Record.attach(Path(path))
-    one = batch_size.first(record.config)
+    one = batch_size.fullest(record.config)
     whole = batch_size.whole(one)
     print(json.dumps([whole, batch_size.largest(one, record, below=whole)]))
 

@@ -673,3 +673,16 @@ def test_three_real_rigs_at_one_rate(tmp_path):
     again = make(tmp_path, sources, sample_rate=12_000.0)
     assert again.key == store.key
     again.verify()
+
+
+def test_a_source_that_fills_one_array_again_and_again(tmp_path):
+    """Hashes are taken beside the reading of the next recording: they would be of what was not stored."""
+    array = np.empty((2, 600), np.float32)
+
+    def fill(row, signal):
+        array[:] = signal
+        return array
+
+    with pytest.raises(DataError, match="m/1: its source gives an array that it has given before; got the memory of"):
+        prepare({"m": Memory(change=fill)}, **CHOICES, cache=tmp_path)
+    prepare({"m": Memory(change=lambda row, signal: fill(row, signal).copy())}, **CHOICES, cache=tmp_path)

@@ -24,8 +24,8 @@ from tests.contract.composing import QUICK, composed
 class At:
     """As much of a trainer as a callback asks for."""
 
-    def __init__(self, *, epoch: int, rank: int) -> None:
-        self.current_epoch, self.global_rank = epoch, rank
+    def __init__(self, *, epoch: int, rank: int, step: int = 0) -> None:
+        self.current_epoch, self.global_rank, self.global_step = epoch, rank, step
 
 
 def drawn(seed: int, epoch: int, rank: int) -> tuple[float, float, float]:
@@ -38,6 +38,19 @@ def test_an_epoch_draws_the_same_after_a_resumption_and_other_numbers_in_each_ra
     assert all(drawn(*at) == values for at, values in each.items())
     for kind in range(3):
         assert len({values[kind] for values in each.values()}) == len(each)
+
+
+def test_what_is_drawn_after_a_checkpoint_is_drawn_again_by_a_run_that_goes_on_from_it():
+    at, callback = At(epoch=2, rank=1, step=7), SeedEpoch(seed=3)
+    callback.on_train_epoch_start(at, None)
+    first = torch.rand(1)
+    callback.on_save_checkpoint(at, None, {})
+    kept, other = torch.rand(1), At(epoch=2, rank=1, step=8)
+    torch.rand(5)
+    callback.on_train_start(at, None)
+    assert torch.rand(1) == kept != first
+    callback.on_train_start(other, None)
+    assert torch.rand(1) != kept
 
 
 class Terminates(Callback):

@@ -113,6 +113,16 @@ def test_a_run_that_ends_before_it_is_validated(data: VibrationData):
     assert refused(data, max_steps=1, limit_train_batches=2.5 / steps)
 
 
+def test_the_last_step_of_an_epoch_may_be_short(data: VibrationData):
+    """An epoch of 5 batches, of which 2 make a step, has 3 steps, not 2.5."""
+    each = {"limit_train_batches": 5, "accumulate_grad_batches": 2}
+    assert "expected at least 6," in refused(data, **each, max_steps=5, check_val_every_n_epoch=2)
+    assert refused(data, **each, max_steps=6, check_val_every_n_epoch=2) == ""
+    over = {"val_check_interval": 12, "check_val_every_n_epoch": None}  # two epochs and two batches
+    assert "expected at least 7," in refused(data, **each, max_steps=6, **over)
+    assert refused(data, **each, max_steps=7, **over) == ""
+
+
 def test_lightning_counts_steps_in_the_same_way(tmp_path: Path):
     """With one step fewer it is refused; with as many as are said to be needed there is a checkpoint to test."""
     words = (*QUICK, "trainer=cpu", "model=spectral_linear", "task/split=recordings", f"paths.cache={tmp_path / 'c'}")

@@ -145,6 +145,30 @@ def test_a_system_that_does_not_say_what_is_left(job: Config, tmp_path: Path, mo
         batch_size.settled({**job, "trainer": {**job["trainer"], "accelerator": "cpu"}, "fit_memory": True}, record)
 
 
+def test_an_error_that_is_its_own_cause():
+    error = RuntimeError("out of memory")
+    error.__cause__ = error
+    assert list(memory.causes(error)) == [error]
+
+
+def test_folds_take_what_fits_the_largest_of_them(tmp_path: Path):
+    """That whose fit has the most windows, whatever its place."""
+    where = """data.where='rig == "simulated/motor" or condition_index == 0'"""
+    words = ("task=cddg", "folds=all", f"paths.cache={tmp_path / 'cache'}", "data.batch_size=4096", where)
+    config = composed(*QUICK, *words)
+    sizes = {}
+    for rig in ("simulated/motor", "simulated/pump"):
+        split = {**config["task"]["split"], "target": [rig]}
+        data = build.data({**config, "folds": None, "task": {**config["task"], "split": split}})
+        data.assign()
+        sizes[rig] = len(data.assignment.train)
+    most = max(sizes, key=lambda rig: sizes[rig])
+    one = batch_size.fullest(config)
+    assert sizes[most] > min(sizes.values())
+    assert (one["folds"], one["task"]["split"]["target"]) == (None, [most])
+    assert batch_size.whole(one) == sizes[most]
+
+
 def test_a_batch_without_divisors(job: Config, tmp_path: Path):
     with (
         Record.open(tmp_path / "run", {}) as record,
@@ -165,6 +189,7 @@ HALF = (
         ("evaluate", 64, RANK, r"out of memory with 64 windows a batch; got rank 0 failed"),
         ("evaluate", 64, RANK, HALF),
         ("evaluate", 13, RANK, r"set data\.batch_size=6, or choose a smaller model"),
+        ("evaluate", 1, RANK, r"expected room for one; choose a smaller model, or a shorter data\.window"),
         (
             "fit_test",
             64,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import torch
 from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
 from torch.distributed import DistNetworkError
 
-from phmbench.errors import ConfigError, DataError
+from phmbench.errors import ConfigError, DataError, PhmbenchError
 from phmbench.pipelines import fit_test, outcome
 from phmbench.record import Record
 from phmbench.training import ranks
@@ -185,3 +187,19 @@ def test_a_process_that_fails_is_named_with_its_reason(tmp_path: Path):
     assert "rank " in str(caught.value)
     assert " failed: " in str(caught.value)
     assert "not built" in str(caught.value)
+
+
+def test_who_waits_for_a_process_that_has_failed_hears_of_it(monkeypatch: pytest.MonkeyPatch):
+    """Under torchrun the agent would end this one; under srun nobody does."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "0", "WORLD_SIZE": "2",
+                        "MASTER_ADDR": "localhost", "MASTER_PORT": str(port - 1)}.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
+    board = ranks.Board()
+    board.failed(json.dumps(["rank 1 failed: out of memory", ""]))
+    for wait in (lambda: board.smallest(64), board.share):
+        with pytest.raises(PhmbenchError, match="rank 1 failed: out of memory"):
+            wait()
