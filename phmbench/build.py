@@ -144,6 +144,7 @@ def trainer(
 
     from phmbench.training import ranks
     from phmbench.training.callbacks import KeepSignals
+    from phmbench.training.cheap_hooks import Combined, Unprofiled
     from phmbench.training.whole_files import WholeFiles
 
     _quiet()
@@ -157,10 +158,12 @@ def trainer(
     loggers = [
         make(child, f"logger.{name}", save_dir=folder) for name, child in (config["logger"] or {}).items() if child
     ]
+    own = [*extra, KeepSignals()]
     built: Trainer = make(
         node,
         "trainer",
-        callbacks=[*callbacks, *extra, KeepSignals()],
+        callbacks=[*callbacks, *(own if config["profile"] else [Combined(own)])],  # a profile tells them apart
+        profiler=Unprofiled(),
         logger=loggers,
         plugins=[ranks.environment()],
         default_root_dir=folder,

@@ -25,7 +25,7 @@ PASSED = {
 may set them."""
 OFFERED = {
     "task.split": frozenset({"seed"}),
-    "trainer": frozenset({"callbacks", "enable_progress_bar", "plugins"}),
+    "trainer": frozenset({"callbacks", "enable_progress_bar", "plugins", "profiler"}),
     "trainer.callbacks.*": frozenset({"dirpath", "warn", "init"}),
     "logger.*": frozenset({"save_dir", "dir", "logdir"}),
 }

@@ -50,6 +50,17 @@ class Task(LightningModule):
     def test_step(self, batch: Batch, index: int) -> None:
         self.observe("test", batch)
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """To the device; batches are made on the CPU, where Lightning would walk through their tensors for nothing."""
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def __setattr__(self, name: str, value: Tensor | nn.Module) -> None:
+        """Forty times a step Lightning sets a name; torch would look each time whether it is one of a parameter."""
+        if (value is None or isinstance(value, str)) and name in self.__dict__:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def on_validation_epoch_end(self) -> None:
         self._log("val")
 

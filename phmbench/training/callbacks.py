@@ -41,7 +41,7 @@ class LossLog(Callback):
     ) -> None:
         for name, value in (outputs or {}).items():
             value = value.detach()
-            if name == "loss":  # Lightning has divided it by the batches of a step, and no other part
+            if name == "loss" and trainer.accumulate_grad_batches > 1:  # by which Lightning has divided it, and no part
                 value = value * trainer.accumulate_grad_batches
             self.sums[name] = self.sums[name].to(value) + value if name in self.sums else value.clone()
         self.steps += 1

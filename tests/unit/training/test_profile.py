@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.profilers import PassThroughProfiler
 
 from phmbench import build
 from phmbench.check.trainer import check_trainer
@@ -22,6 +21,7 @@ from phmbench.models.spectral_linear import SpectralLinear
 from phmbench.pipelines import evaluate
 from phmbench.record import Record, profile
 from phmbench.training import fit
+from phmbench.training.cheap_hooks import Unprofiled
 from phmbench.training.profile import FitProfiler, part_of, profiled
 from tests.contract.composing import QUICK, composed
 
@@ -209,8 +209,8 @@ def test_a_profile_changes_no_metric_and_is_off_by_default(fitted: Fit, tmp_path
     assert not composed(*QUICK)["profile"]
 
 
-def test_without_it_lightning_has_its_own_that_does_nothing(job: Config, tmp_path: Path):
-    assert type(build.trainer(job, tmp_path, extra=[]).profiler) is PassThroughProfiler
+def test_without_it_nothing_is_timed(job: Config, tmp_path: Path):
+    assert type(build.trainer(job, tmp_path, extra=[]).profiler) is Unprofiled
 
 
 def test_a_callback_of_the_users_own_is_named(job: Config, tmp_path: Path):
