@@ -144,7 +144,7 @@ def trainer(
 
     from phmbench.training import ranks
     from phmbench.training.callbacks import KeepSignals
-    from phmbench.training.cheap_hooks import Combined, Unprofiled
+    from phmbench.training.cheap_hooks import Unprofiled, combined
     from phmbench.training.whole_files import WholeFiles
 
     _quiet()
@@ -162,7 +162,7 @@ def trainer(
     built: Trainer = make(
         node,
         "trainer",
-        callbacks=[*callbacks, *(own if config["profile"] else [Combined(own)])],  # a profile tells them apart
+        callbacks=[*callbacks, *(own if config["profile"] else combined(own))],  # a profile tells them apart
         profiler=Unprofiled(),
         logger=loggers,
         plugins=[ranks.environment()],

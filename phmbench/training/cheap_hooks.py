@@ -31,12 +31,17 @@ class Combined(Callback):
     """
 
     def __init__(self, parts: Sequence[Callback]) -> None:
-        assert all(type(part).state_dict is Callback.state_dict for part in parts)
         self.parts = tuple(parts)
         for hook in HOOKS:
             calls = [getattr(part, hook) for part in parts if getattr(type(part), hook) is not getattr(Callback, hook)]
             if calls:
                 setattr(self, hook, calls[0] if len(calls) == 1 else partial(_call_each, calls))
+
+
+def combined(callbacks: Sequence[Callback]) -> list[Callback]:
+    """The same in fewer: those that keep state, by whose names a checkpoint knows it, and the others as one."""
+    keeping = [callback for callback in callbacks if type(callback).state_dict is not Callback.state_dict]
+    return [*keeping, Combined([callback for callback in callbacks if callback not in keeping])]
 
 
 def _call_each(calls: Sequence[Callable[..., None]], *args: Any, **kwargs: Any) -> None:

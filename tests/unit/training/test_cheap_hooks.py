@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from phmbench import build
 from phmbench.tasks.base import Task
-from phmbench.training.cheap_hooks import HOOKS, Combined, Unprofiled
+from phmbench.training.cheap_hooks import HOOKS, Combined, Unprofiled, combined
 from phmbench.types import Batch
 from tests.contract.composing import composed
 
@@ -83,13 +83,18 @@ def test_every_hook_of_lightnings_callbacks_is_known():
     assert public - set(HOOKS) == {"state_dict", "load_state_dict"}
 
 
-def test_what_keeps_state_cannot_be_combined():
+def test_what_keeps_state_stays_itself():
+    """A checkpoint knows it by its name."""
+
     class Keeps(Callback):
         def state_dict(self) -> dict[str, Any]:
             return {"a": 1}
 
-    with pytest.raises(AssertionError):
-        Combined([Keeps()])
+    keeps, others = Keeps(), [Callback(), Callback()]
+    first, rest = combined([others[0], keeps, others[1]])
+    assert first is keeps
+    assert isinstance(rest, Combined)
+    assert list(rest.parts) == others
 
 
 @pytest.mark.parametrize(("word", "profiler"), [("profile=false", Unprofiled), ("trainer.profiler=simple", None)])
