@@ -93,7 +93,8 @@ def _checked(name: str, table: pd.DataFrame) -> pd.DataFrame:
             which = _first_three(table["recording"].iloc[bad])
             raise DataError(
                 f"data.sources.{name}: {column} is missing or out of range in {bad.size} recordings: {which}; "
-                f"got {table[column].iloc[bad[0]]!r}; expected {what}; leave them out with data.where or mend the table"
+                f"got {table[column].tolist()[bad[0]]!r}; expected {what}; leave them out with data.where, or mend "
+                "the table"
             )
     return table
 
@@ -155,10 +156,10 @@ def _channels(
         gone = ", ".join(channel for channel in wanted[owner[first]] if channel not in own[first])
         names = _first_three(table["recording"].iloc[lacking])
         everywhere = [channel for channel in own[0] if all(channel in have for have in own)]
-        hint = f"choose data.channels=[{','.join(everywhere)}]" if everywhere else "no channel is in all of them"
+        hint = f"choose data.channels=[{','.join(everywhere)}], or " if everywhere else "no channel is in all of them; "
         raise DataError(
             f"data.channels: {len(lacking)} recordings lack a channel: {names}; "
-            f"got {', '.join(own[first])} in the first; expected also {gone}; {hint}, or leave them out with data.where"
+            f"got {', '.join(own[first])} in the first; expected also {gone}; {hint}leave them out with data.where"
         )
     if len({len(names) for names in wanted.values()}) > 1:
         got = ", ".join(f"{name} has {len(names)} ({', '.join(names)})" for name, names in wanted.items())

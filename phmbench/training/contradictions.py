@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from phmbench.check.contradictions import LENGTHS
 from phmbench.config import Config
 from phmbench.data.batches import Batches
@@ -26,6 +28,7 @@ def contradictions(config: Config, data: VibrationData, *, processes: int) -> It
     yield from _of_steps(config, data, processes=processes)
     yield from _of_workers(config, data, here=ranks.wanted(config["trainer"]))
     yield from _of_precision(config)
+    yield from _of_signals(data)
 
 
 def require_validation(config: Config, data: VibrationData, *, processes: int) -> None:
@@ -115,6 +118,18 @@ def _of_workers(config: Config, data: VibrationData, *, here: int) -> Iterator[s
         yield (
             f"data.num_workers: the store fits into memory; got {data.num_workers} loader processes for "
             f"{size / 2**30:.2f} GiB: to send a batch takes longer than to read it; set data.num_workers=0"
+        )
+
+
+def _of_signals(data: VibrationData) -> Iterator[str]:
+    used = data.table.iloc[np.unique(data.windows.recording)]
+    dead = used["recording"][used["content"].str.startswith("constant:")]
+    if len(dead):
+        names = list(map(str, dead[:3]))
+        yield (
+            f"data: {len(dead)} of {len(used)} recordings hold one value throughout; got {', '.join(names)}"
+            f"{', …' if len(dead) > 3 else ''}; expected vibration: a sensor was dead or not connected; leave them out "
+            "with data.where"
         )
 
 

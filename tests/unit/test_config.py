@@ -168,6 +168,9 @@ def test_callbacks_look_at_the_monitor(monitor: str, mode: str):
 
 def test_a_run_is_named_by_its_sentence():
     assert resolvers.run_name({"task": "dg", "model": "wdcnn", "data": "cwru", "trainer": "cpu"}) == "dg-wdcnn-cwru"
+    assert resolvers.run_name({"task": "dg", "model": "wdcnn", "data": "cwru", "pipeline": "evaluate"}) == (
+        "dg-evaluate-cwru"
+    )
 
 
 def test_the_cache_is_where_the_platform_keeps_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,8 +97,13 @@ def not_utf8(path: Path, error: UnicodeDecodeError | None) -> DataError:
     """The error of text in another encoding."""
     got = "bytes of value 0" if error is None else f"byte 0x{error.object[error.start]:02x}"
     with path.open("rb") as file:
-        beginning = file.read(64)
-    utf16 = b"\0" in beginning or beginning[:2] in (b"\xff\xfe", b"\xfe\xff")
+        beginning = file.read(4096)
+    utf16 = beginning.count(b"\0") > 0.3 * len(beginning) or beginning[:2] in (b"\xff\xfe", b"\xfe\xff")
+    if not utf16 and re.search(rb"[\0-\x08\x0e-\x1f]", beginning):
+        return DataError(
+            f"{path}: no text; got control characters and {got}; expected a table in UTF-8; see what it is with: file "
+            f"'{path}'"
+        )
     return DataError(
         f"{path}: not UTF-8 text; got {got}, as {'UTF-16' if utf16 else 'Latin-1'} has; expected UTF-8; save it as "
         f"'CSV UTF-8', or convert it: iconv -f {'utf-16' if utf16 else 'latin1'} -t utf-8"

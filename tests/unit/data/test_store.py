@@ -299,7 +299,7 @@ def test_recordings_that_lack_a_channel_are_named(tmp_path):
         make(tmp_path, source, channels=["a", "b"])
     with pytest.raises(DataError, match=r"got a, b in the first; expected also z; choose data\.channels=\[a,b\]"):
         make(tmp_path, channels=["z"])
-    with pytest.raises(DataError, match=r"no channel is in all of them"):
+    with pytest.raises(DataError, match=r"no channel is in all of them; leave them out with"):
         make(tmp_path, Memory([{}, {"channels": ("c",)}]), channels=["a"])
 
 

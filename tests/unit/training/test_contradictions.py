@@ -32,6 +32,15 @@ def said(data: VibrationData, *, size: int = 64, workers: int = 0, **trainer: An
     return list(contradictions(config, data, processes=trainer.get("devices", 1)))
 
 
+def test_recordings_without_a_signal_are_named(data: VibrationData, monkeypatch: pytest.MonkeyPatch):
+    table = data.table.copy()
+    table.loc[[1, 3], "content"] = [f"constant:{name}" for name in table["recording"].iloc[[1, 3]]]
+    monkeypatch.setattr(data, "table", table)
+    (text,) = said(data)
+    names = ", ".join(table["recording"].iloc[[1, 3]])
+    assert text.startswith(f"data: 2 of {len(table)} recordings hold one value throughout; got {names}; expected vibr")
+
+
 def test_nothing_is_said_of_the_defaults(data: VibrationData):
     assert said(data) == []
 

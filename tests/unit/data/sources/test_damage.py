@@ -176,6 +176,13 @@ def test_text_in_another_encoding_further_down(tmp_path):
     refused(tmp_path / "x.csv", "not UTF-8 text; got byte 0xe4, as Latin-1 has")
 
 
+def test_bytes_that_are_no_text_are_not_taken_for_an_encoding(tmp_path):
+    (tmp_path / "x.csv").write_bytes(bytes(range(256)) * 4)
+    refused(
+        tmp_path / "x.csv", r"no text; got control characters and byte 0x80; expected a table in UTF-8; see what it"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
