@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,6 +12,10 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
 from phmbench.config import Config
+from phmbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from phmbench.sweep.space import Space
 
 Check = Callable[[DictConfig], Config]
 
@@ -49,6 +53,27 @@ class Composer:
             return self.check(job)
         finally:
             HydraConfig.instance().cfg = before
+
+    def first_of(self, space: Space) -> Config:
+        """The first job of a space, of which every choice and both ends of every range are checked.
+
+        Raises:
+            ConfigError: all that is wrong with them.
+        """
+        from phmbench.sweep.space import words
+
+        wrong: list[str] = []
+        first: Config | None = None
+        for chosen in space.corners():
+            try:
+                job = self.job([*space.fixed, *words(chosen)])
+            except ConfigError as error:
+                wrong += [message for message in str(error).splitlines() if message not in wrong]
+            else:
+                first = first or job
+        if wrong or first is None:
+            raise ConfigError("\n".join(wrong))
+        return first
 
     def _composed(self, words: Sequence[str]) -> DictConfig:
         values = [word for word in words if word.startswith("++")]

@@ -57,6 +57,7 @@ class SearchSweeper(Sweeper):
 
     def __init__(self, *, sampler: Any, params: Mapping[str, str] | None, n_jobs: int | None) -> None:
         self.sampler, self.params = sampler, dict(params or {})
+        self.failures, self.last_failure = 0, ""  # one after the other
         if n_jobs is not None and n_jobs < 1:
             raise ConfigError(f"hydra.sweeper.n_jobs: got {n_jobs}; expected trials at once, 1 or more; choose 1")
 
@@ -86,7 +87,7 @@ class SearchSweeper(Sweeper):
         for note in self.space.notes:
             log.info("search: %s", note)
         self.composer = Composer(context=self.context, config=self.config, check=self.check)
-        base = self._require_valid()
+        base = self.composer.first_of(self.space)
         settings.require_objectives(self.settings, base)
         if self.dry_run:
             unsent.show(self.config, self.folder, count=min(at_once(self.config), self.settings.n_trials))
@@ -107,23 +108,6 @@ class SearchSweeper(Sweeper):
                 self.folder, study, settings=self.settings, space=self.space, composer=self.composer,
                 launcher=self.launcher, failures=failures,
             )  # fmt: skip
-
-    def _require_valid(self) -> Config:
-        """Every key and both ends of every range make a valid job; the first of these jobs."""
-        from phmbench.sweep.space import words
-
-        wrong: list[str] = []
-        first: Config | None = None
-        for chosen in self.space.corners():
-            try:
-                job = self.composer.job([*self.space.fixed, *words(chosen)])
-            except ConfigError as error:
-                wrong += [message for message in str(error).splitlines() if message not in wrong]
-            else:
-                first = first or job
-        if wrong or first is None:
-            raise ConfigError("\n".join(wrong))
-        return first
 
     def _study(self, base: Config) -> optuna.Study:
         from phmbench.sweep import samplers, storage
@@ -149,22 +133,19 @@ class SearchSweeper(Sweeper):
         """Trials until there are as many as asked for; how many failed one after the other at the end."""
         from phmbench.sweep import samplers, storage
 
-        failures, first = 0, 0
-        while (batch := self._batch(study)) or self._goes_on_elsewhere(study):
+        first, most = 0, self.settings.max_failures
+        while self.failures < most and ((batch := self._batch(study)) or self._goes_on_elsewhere(study)):
             with storage.signs_of_life(study._storage, [job.trial["id"] for job in batch if job.trial]):
                 errors = self._launch(batch, first)
             first += len(batch)
             for job in batch:
-                failures = 0 if self._tell(study, job, errors.get(job.folder)) else failures + 1
-            if failures >= self.settings.max_failures:
-                log.error(
-                    "search: %d trials failed one after the other (max_failures); the last one: %s",
-                    failures, jobs.failure(batch[-1].folder),
-                )  # fmt: skip
-                break
+                self._tell(study, job, errors.get(job.folder))
+        if self.failures >= most:
+            said = "search: %d trials failed one after the other (max_failures); the last one: %s"
+            log.error(said, self.failures, self.last_failure)
         if not samplers.left(study):
             log.info("search: every point of the grid was tried")
-        return failures
+        return self.failures
 
     def _launch(self, batch: Sequence[Job], first: int) -> dict[Path, Exception]:
         """Run what is not run yet; the same values may have been drawn before, or be running elsewhere."""
@@ -193,13 +174,15 @@ class SearchSweeper(Sweeper):
 
         with studies.alone(self.folder):
             storage.bury(study)
-            taken = [self._again(study, trial) for trial in self._dead(study)]
+            taken = [job for trial in self._dead(study) if (job := self._again(study, trial))]
             states = studies.states(study)
             left: float = self.settings.n_trials - sum(len(states[name]) for name in ("complete", "pruned", "running"))
             left = min(left, samplers.left(study))
-            while len(taken) < at_once(self.config) and left > 0:
-                taken.append(self._job(study, storage.asked(study)))
-                left -= 1
+            while len(taken) < at_once(self.config) and left > 0 and self.failures < self.settings.max_failures:
+                if job := self._job(study, storage.asked(study)):
+                    taken.append(job)
+                    left -= 1
+                left = min(left, samplers.left(study))
         return taken
 
     def _dead(self, study: optuna.Study) -> list[Any]:
@@ -208,18 +191,27 @@ class SearchSweeper(Sweeper):
             : at_once(self.config)
         ]
 
-    def _again(self, study: optuna.Study, dead: Any) -> Job:
+    def _again(self, study: optuna.Study, dead: Any) -> Job | None:
         import optuna
 
+        if studies.dies_again(study, dead, self.folder):
+            said = f"its process died {studies.MOST_DEATHS} times without a further checkpoint; was the memory used up?"
+            self._failed(study, dead, said)
+            return None
         study.sampler.before_trial(study, dead)  # a grid says there which point it is; it may have died before
         return self._job(study, optuna.trial.Trial(study, dead._trial_id))  # has its values already
 
-    def _job(self, study: optuna.Study, trial: Any) -> Job:
+    def _job(self, study: optuna.Study, trial: Any) -> Job | None:
+        """None where the check refuses the values together: then the trial has failed."""
         from phmbench.sweep import space
 
         chosen = space.suggest(trial, self.space.parameters)
         words = space.words(chosen)
-        config = self.composer.job([*self.space.fixed, *words])
+        try:
+            config = self.composer.job([*self.space.fixed, *words])
+        except ConfigError as error:
+            self._failed(study, trial, str(error))
+            return None
         folder = jobs.named(config, self.folder)
         trial.set_user_attr("worker", self.worker)
         trial.set_user_attr("folder", folder.name)
@@ -236,8 +228,8 @@ class SearchSweeper(Sweeper):
         label = f"trial {trial.number}: {' '.join(f'{key}={value}' for key, value in short.items())}"
         return Job(tuple(words), config, folder, reporting, label, aside=True)
 
-    def _tell(self, study: optuna.Study, job: Job, error: Exception | None) -> bool:
-        """Tell the study what became of a trial; whether it is finished.
+    def _tell(self, study: optuna.Study, job: Job, error: Exception | None) -> None:
+        """Tell the study what became of a trial.
 
         Raises:
             RecordError: the disk is full.
@@ -264,11 +256,20 @@ class SearchSweeper(Sweeper):
             said = str(error) if error is not None and standing in ("new", "interrupted") else said
             if storage.is_of_disk(said):  # the trial stays as it is: the same command goes on with it
                 raise RecordError(f"trial {number}: {said}; the study is whole: the same command goes on")
-            study._storage.set_trial_user_attr(job.trial["id"], "error", said)
-            study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
-            log.info("trial %d: failed: %s", number, said)
-            return False
-        return True
+            self._failed(study, study.trials[number], said)
+            return
+        self.failures = 0
+
+    def _failed(self, study: optuna.Study, trial: Any, said: str) -> None:
+        """Tell that a trial has failed, and count it; another machine may have taken it for dead and told that."""
+        from optuna.exceptions import UpdateFinishedTrialError
+        from optuna.trial import TrialState
+
+        with suppress(UpdateFinishedTrialError):
+            study._storage.set_trial_user_attr(trial._trial_id, "error", said)
+        study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        log.info("trial %d: failed: %s", trial.number, said)
+        self.failures, self.last_failure = self.failures + 1, said
 
     def _require_same_data(self, study: optuna.Study, number: int, key: str) -> None:
         """A trial of other recordings fails, and ends the search; where data are searched, each has its own."""

@@ -93,7 +93,7 @@ def _database(url: str) -> BaseStorage:
                 return optuna.storages.RDBStorage(
                     url.replace("postgresql://", "postgresql+psycopg://", 1),  # psycopg2 without, up to SQLAlchemy 2.0
                     heartbeat_interval=HEARTBEAT, grace_period=GRACE,
-                    heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
+                    heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=5),
                 )  # fmt: skip
         except (IntegrityError, ProgrammingError, optuna.exceptions.StorageInternalError):
             if not left:

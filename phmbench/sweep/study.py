@@ -7,13 +7,15 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phmbench.errors import ConfigError
 from phmbench.record import lock
 from phmbench.resolvers import metric_mode
-from phmbench.sweep.jobs import ELSEWHERE
+from phmbench.sweep.jobs import ELSEWHERE, standing
+from phmbench.sweep.storage import GRACE
 
 if TYPE_CHECKING:
     import optuna
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 IDENTITY = "phmbench"
 DATA = "data"
 WORKERS = "workers"
+MOST_DEATHS = 3  # of a trial's process, one after the other without a checkpoint between them
 OF_MODEL = ("model/parameters", "model/latency_s")
 """Objectives that are no metric, and are to be small."""
 
@@ -180,7 +183,8 @@ def is_dead(trial: FrozenTrial, folder: Path, *, shared: bool = False) -> bool:
     """
     who, run = trial.user_attrs.get("worker"), trial.user_attrs.get("folder")
     if who is None:  # whoever asked for it has died before it said so: both are done under the lock
-        return not shared
+        begun = trial.datetime_start or datetime.now()
+        return not shared or (datetime.now() - begun).total_seconds() > GRACE
     if not (folder / WORKERS / who).is_dir():
         return False  # another machine's: a database knows by its signs of life
     return lock.is_held(folder / WORKERS / who) is False and not (run and lock.is_held(folder / run))
@@ -192,6 +196,27 @@ def is_left_behind(trial: FrozenTrial, folder: Path) -> bool:
     if who is None or run is None or not (folder / WORKERS / who).is_dir():
         return False
     return lock.is_held(folder / WORKERS / who) is False and lock.is_held(folder / run) is True
+
+
+def dies_again(study: optuna.Study, trial: FrozenTrial, folder: Path) -> bool:
+    """Count that the process of a trial has died; whether it has done so too often since its last checkpoint, and would
+    end each search that runs it again. A trial that has ended, or was interrupted, has not died.
+
+    Args:
+        study: of the trial.
+        trial: dead.
+        folder: of the sweep; its lock (`alone`) is held.
+    """
+    run, told = folder / trial.user_attrs.get("folder", "."), trial.user_attrs
+    if run != folder and standing(run) in ("done", "pruned"):
+        return False
+    files = [] if run == folder else [*run.rglob("last.ckpt"), *run.rglob("metrics.json")]
+    made = max((file.stat().st_mtime_ns for file in files), default=0)
+    before, then = told.get("deaths", (0, made))
+    count = 0 if told.get("interrupted") else before + 1 if then == made else 1
+    study._storage.set_trial_user_attr(trial._trial_id, "deaths", [count, made])
+    study._storage.set_trial_user_attr(trial._trial_id, "interrupted", False)
+    return count >= MOST_DEATHS
 
 
 def states(study: optuna.Study) -> dict[str, list[FrozenTrial]]:

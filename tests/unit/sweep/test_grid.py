@@ -7,6 +7,8 @@ import os
 import re
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hydra._internal.callbacks import Callbacks
@@ -71,6 +73,26 @@ def composer():
         HydraConfig.instance().set_config(composed)
         context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(composed))
         yield Composer(context=context, config=composed, check=lambda job: checked(line, job, choices(job)))
+
+
+def test_values_that_are_refused_together_are_a_trial_that_failed(composer: Composer, tmp_path: Path):
+    """Each is good beside the first ones of the others, so that no check of the space sees it."""
+    optuna = pytest.importorskip("optuna")
+    from phmbench.sweep.search import SearchSweeper
+    from phmbench.sweep.space import Parameter, Space
+
+    epochs = [Parameter("trainer.max_epochs", choices=(2, 1)), Parameter("trainer.min_epochs", choices=(1, 2))]
+    sweeper = SearchSweeper(sampler=None, params=None, n_jobs=None)
+    sweeper.composer, sweeper.space, sweeper.folder, sweeper.worker = composer, Space(epochs, [], []), tmp_path, "0"
+    sweeper.settings = cast(Any, SimpleNamespace(storage=None, objectives=["val/macro_f1"], pruner=None))
+    composer.first_of(sweeper.space)
+    study = optuna.create_study()
+    study.enqueue_trial({"trainer.max_epochs": 1, "trainer.min_epochs": 2})
+    study.enqueue_trial({"trainer.max_epochs": 2, "trainer.min_epochs": 2})
+    assert sweeper._job(study, study.ask()) is None
+    assert study.trials[0].state.name == "FAIL"
+    assert "min_epochs" in study.trials[0].user_attrs["error"]
+    assert sweeper._job(study, study.ask()) is not None
 
 
 def test_a_job_composed_in_a_copy_is_the_one_that_the_command_gives(composer: Composer):

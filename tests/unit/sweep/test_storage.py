@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import resource
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -92,8 +93,31 @@ def test_a_full_disk_ends_the_search_and_leaves_its_trial(tmp_path: Path):
     with pytest.raises(RecordError, match=r"trial 0: .*got File too large.*the study is whole: the same command goes"):
         sweeper._tell(found, job, full.value)
     assert found.trials[0].state.name == "RUNNING"
-    assert not sweeper._tell(found, job, ZeroDivisionError("no space left"))
+    sweeper._tell(found, job, ZeroDivisionError("no space left"))
     assert found.trials[0].state.name == "FAIL"
+    assert (sweeper.failures, sweeper.last_failure) == (1, "no space left")
+    sweeper._failed(found, found.trials[0], "told a second time, after another machine has told it")
+    assert found.trials[0].user_attrs["error"] == "no space left"
+
+
+def test_a_trial_that_kills_its_process_is_given_up(tmp_path: Path):
+    """The third time in a row; one that comes further each time, was interrupted or has ended, is not."""
+    found = begun(storage.opened(None, tmp_path))
+    trial = storage.asked(found)
+    trial.set_user_attr("folder", "run")
+
+    def dies() -> bool:
+        return study.dies_again(found, found.trials[0], tmp_path)
+
+    assert [dies(), dies()] == [False, False]
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").touch()
+    assert [dies(), dies()] == [False, False]
+    trial.set_user_attr("interrupted", True)
+    assert [dies(), dies(), dies(), dies()] == [False, False, False, True]
+    (tmp_path / "run" / "status.json").write_text('{"state": "interrupted"}')
+    (tmp_path / "run" / "pruned.json").touch()
+    assert not dies()
 
 
 def test_a_trial_without_signs_of_life_is_run_again_and_one_with_them_is_not(tmp_path: Path):
@@ -154,9 +178,11 @@ def test_a_name_of_a_process_is_not_given_twice(tmp_path: Path):
     with study.worker(tmp_path) as second, study.worker(tmp_path) as third:
         assert len({first, second, third}) == 3
         assert study.is_dead(trial, tmp_path)
-    nobody: Any = SimpleNamespace(user_attrs={})
+    nobody: Any = SimpleNamespace(user_attrs={}, datetime_start=datetime.now())
     assert study.is_dead(nobody, tmp_path)
     assert not study.is_dead(nobody, tmp_path, shared=True)
+    nobody.datetime_start = datetime.now() - timedelta(hours=1)
+    assert study.is_dead(nobody, tmp_path, shared=True)
     elsewhere: Any = SimpleNamespace(user_attrs={"worker": "77", "folder": "run"})
     assert not study.is_dead(elsewhere, tmp_path)
 
