@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from phmbench.record import lock
-from phmbench.training.checkpoints import read_checkpoint
 from tests.conftest import ROOT, TINY
 from tests.torture.counting import FULL, size
 from tests.torture.running import Place, Tally, end, environment, require_same_end
@@ -49,7 +48,7 @@ class Seen(NamedTuple):
 
     trials: list[Any]  # of the study
     results: dict[str, tuple[int, bytes]]  # by folder: when metrics.json was written, and what
-    cut_off: set[str]  # folders with a whole checkpoint, in which nobody runs any more: joblib may have left somebody
+    cut_off: set[str]  # folders with a checkpoint, in which nobody runs any more: joblib may have left somebody
 
 
 def begin(place: Place, *words: str) -> subprocess.Popen[str]:
@@ -75,11 +74,10 @@ def seen(folder: Path) -> Seen:
         kept = storage.journal(copy)
         if kept.get_all_studies():
             trials = optuna.load_study(study_name="s", storage=kept).trials
+    runs = [file.parent.parent for file in folder.glob("*/checkpoints/last.ckpt")]
+    left = {run.name for run in runs if not lock.is_held(run)}  # before the results: one may be made meanwhile
     results = {file.parent.name: (file.stat().st_mtime_ns, file.read_bytes()) for file in folder.glob("*/metrics.json")}
-    runs = [
-        file.parent.parent for file in folder.glob("*/checkpoints/last.ckpt") if read_checkpoint(file)["epoch"] >= 0
-    ]
-    return Seen(trials, results, {run.name for run in runs if not lock.is_held(run)} - set(results))
+    return Seen(trials, results, left - set(results))
 
 
 def lines(folder: Path) -> int:
