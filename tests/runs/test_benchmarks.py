@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # it starts many processes, one after the other
 @pytest.mark.parametrize(("part", "rows"), [("startup", 5), ("loader", 4), ("step", 2), ("store", 5), ("sweep", 2)])
 def test_each_part_measures_what_the_page_shows(part: str, rows: int, tmp_path: Path):
     words = [sys.executable, "-m", "benchmarks", "--only", part, "--rounds", "1", "--tiny", "--out", str(tmp_path)]
