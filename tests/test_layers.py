@@ -79,7 +79,7 @@ def present(*names: str) -> list[str]:
     return [name for name in names if (PACKAGE / name.replace("phmbench.", "").replace(".", "/")).is_dir()]
 
 
-NETWORKS = present("phmbench.models", "phmbench.losses", "phmbench.algorithms", "phmbench.methods")
+NETWORKS = present("phmbench.features", "phmbench.models", "phmbench.losses", "phmbench.algorithms", "phmbench.methods")
 
 
 @pytest.mark.parametrize("file", below(*NETWORKS, "phmbench.heads", "phmbench.network"), ids=module)
@@ -87,7 +87,7 @@ def test_networks_and_losses_stand_on_torch_alone(file: Path):
     """Plain modules that can be lifted out: torch, small libraries, each other, and the types of a batch."""
     names = imports(file)
     assert tops(names) <= {"torch", *SMALL}
-    allowed = {"phmbench.types", "phmbench.network", "phmbench.heads", "phmbench.losses", "phmbench.models"}
+    allowed = {f"phmbench.{name}" for name in ("types", "network", "heads", "losses", "models", "features")}
     assert ours(names) <= allowed | {".".join(module(file).split(".")[:2])}
 
 
