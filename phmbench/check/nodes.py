@@ -226,7 +226,8 @@ def _open(path: str, signature: Signature) -> list[Finding]:
 
 def _needs(path: str, signature: Signature, config: Node) -> list[Finding]:
     """Methods that a task, or a part of it, needs of the model."""
-    needs = signature.attribute("needs") if path.partition(".")[0] == "task" and signature.is_class else NOT_LITERAL
+    asks = path.partition(".")[0] == "task" and signature.is_class and not _is_library(signature)
+    needs = signature.attribute("needs") if asks else NOT_LITERAL
     model = config.get("model")
     if not isinstance(needs, tuple | list) or not isinstance(model, Mapping) or not needs:
         return []
