@@ -84,7 +84,7 @@ def _redis(url: str) -> BaseStorage:
 def _database(url: str) -> BaseStorage:
     """A storage in a database. Two sweeps that begin at once make its tables at once: the second one tries again."""
     import optuna
-    from sqlalchemy.exc import IntegrityError, ProgrammingError
+    from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
     for left in reversed(range(5)):
         try:
@@ -95,8 +95,8 @@ def _database(url: str) -> BaseStorage:
                     heartbeat_interval=HEARTBEAT, grace_period=GRACE,
                     heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=5),
                 )  # fmt: skip
-        except (IntegrityError, ProgrammingError, optuna.exceptions.StorageInternalError):
-            if not left:
+        except (IntegrityError, ProgrammingError, OperationalError, optuna.exceptions.StorageInternalError) as error:
+            if not left or (isinstance(error, OperationalError) and "already exists" not in str(error)):
                 raise
             time.sleep(0.5)
     raise AssertionError

@@ -127,7 +127,7 @@ def test_a_process_of_joblib_that_is_killed_goes_on_in_another(tmp_path: Path, c
 GRID, SEARCH = ("train.py", "-m", "seed=0,1"), ("sweep.py", RATES, "n_trials=3", "sweep_name=s")
 
 
-@pytest.mark.parametrize(("what", "to"), [(GRID, "group"), (GRID, "sweep"), (SEARCH, "group")])
+@pytest.mark.parametrize(("what", "to"), [(GRID, "sweep"), (SEARCH, "group")])
 def test_ctrl_c_ends_all_processes(what: tuple[str, ...], to: str, tmp_path: Path, cache: Path):
     """From the terminal, which reaches all of them, or sent to the command alone."""
     folder = tmp_path / "sweep"
