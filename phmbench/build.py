@@ -120,6 +120,11 @@ def task(config: Config, facts: Facts) -> Task:
     return built
 
 
+def estimator(config: Config) -> Any:
+    """The estimator that stands in the place of a network."""
+    return make(config["estimator"], "estimator")
+
+
 def rehearse(config: Config) -> None:
     """Make optimizer and schedule for one weight, before data are read for those of the network.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from phmbench import config, overrides, resolvers, trust
+from phmbench import config, instead, overrides, resolvers, trust
 from phmbench.errors import ConfigError
 from phmbench.sweep import plugins
 
@@ -159,4 +159,5 @@ def _stated(path: str, composition: Chosen | None) -> str:
 def choices(composed: DictConfig) -> dict[str, str]:
     """Option by group, as composed."""
     chosen = composed.hydra.runtime.choices
-    return {str(k): str(v) for k, v in chosen.items() if v is not None and not str(k).startswith("hydra")}
+    found = {str(k): str(v) for k, v in chosen.items() if v is not None and not str(k).startswith("hydra")}
+    return instead.choices(found)

@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from phmbench import instead
 from phmbench.errors import ConfigError
 from phmbench.overrides import near
 
@@ -64,6 +65,7 @@ class Run:
     trainer: Mapping[str, Any]
     logger: Mapping[str, Any] | None
     pipeline: Mapping[str, Any]
+    estimator: Mapping[str, Any] | None = None
     choices: Mapping[str, str] | None = None  # option by group, noted by composition
 
 
@@ -201,6 +203,9 @@ def plain(composed: DictConfig, where: Sequence[Place]) -> Config:
         raise ConfigError(
             f"{getattr(error, 'full_key', '') or 'configuration'}: {str(error).splitlines()[0]}"
         ) from error
+    if config.get("estimator") is not None:
+        instead.require_no_network([str(word) for word in composed.hydra.overrides.task])
+        config["model"] = None
     for name in ("data", "task"):  # an option without content, such as scheduler=none, is nothing
         if isinstance(config.get(name), dict):
             config[name] = {key: None if value == {} else value for key, value in config[name].items()}

@@ -26,6 +26,7 @@ GROUPS = {
     "data": "which recordings",
     "task": "what is learned from them, and how it is split, trained and scored",
     "model": "the network",
+    "estimator": "a classical baseline in the place of a network, with pipeline=baseline",
     "trainer": "on what hardware",
     "pipeline": "the order of fits and tests",
     "logger": "where metrics go besides the record",

@@ -30,8 +30,9 @@ def user_cache() -> str:
 def run_name(choices: Mapping[str, str]) -> str:
     """`classification-wdcnn-cwru`, the end of a run directory's name; of an evaluation `classification-evaluate-cwru`,
     since its model is the checkpoint's."""
-    evaluates = choices.get("pipeline") == "evaluate"
-    return "-".join(str(choices[group]) for group in ("task", "pipeline" if evaluates else "model", "data"))
+    what = "pipeline" if choices.get("pipeline") == "evaluate" else "model"
+    what = "estimator" if choices.get("estimator") else what
+    return "-".join(str(choices[group]) for group in ("task", what, "data"))
 
 
 def digest(words: Sequence[str]) -> str:

@@ -81,6 +81,7 @@ LIBRARIES = (
     _kind("torchmetrics", "torchmetrics.classification.", "torchmetrics.metric.Metric"),
     _kind("torchmetrics", "torchmetrics.regression.", "torchmetrics.metric.Metric"),
     _kind("torchmetrics", "torchmetrics.aggregation.", "torchmetrics.metric.Metric"),
+    _kind("sklearn", "sklearn.", "sklearn.base.ClassifierMixin"),
     _kind("optuna.pruners", "optuna.pruners.", "optuna.pruners._base.BasePruner", "optuna.pruners.BasePruner"),
     _kind("swanlab.integration.pytorch_lightning", "swanlab.", f"{_LIGHTNING}.loggers.logger.Logger"),
 )
@@ -246,5 +247,5 @@ def _not_needed(target: str, definition: Definition) -> str | None:
 def _of_no_kind(target: str) -> str:
     return (
         f"{target} is not trusted; expected of '{target.partition('.')[0]}' an optimizer, scheduler, module, callback, "
-        "logger, strategy, plugin, profiler, metric or the Trainer; name one of these"
+        "logger, strategy, plugin, profiler, metric, classifier or the Trainer; name one of these"
     )

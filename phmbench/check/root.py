@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from phmbench import syntax
 from phmbench.check.findings import Finding, near
 from phmbench.check.nodes import check_mapping_of_nodes, check_value, hidden_keys, test_metric
-from phmbench.check.slots import EVALUATE, MAPPINGS_OF_NODES, NODES
+from phmbench.check.slots import BASELINE, EVALUATE, MAPPINGS_OF_NODES, NODES
 from phmbench.check.values import is_node
 from phmbench.check.words import show
 from phmbench.errors import ConfigError
@@ -38,6 +38,19 @@ def check_init(config: Mapping[str, object]) -> list[Finding]:
     return [Finding("init", "pipeline=evaluate tests a checkpoint; got none; set init=…/checkpoints/best.ckpt")]
 
 
+def check_estimator(config: Mapping[str, object]) -> list[Finding]:
+    """An estimator and the pipeline that fits it need each other; without one there is a network."""
+    pipeline, estimator = config.get("pipeline"), config.get("estimator")
+    fits = isinstance(pipeline, Mapping) and pipeline.get("_target_") == BASELINE
+    if fits and estimator is None:
+        return [Finding("estimator", "pipeline=baseline fits an estimator; got none; choose estimator=…")]
+    if estimator is not None and not fits:
+        return [Finding("pipeline", "does not fit an estimator; got estimator=…; choose pipeline=baseline")]
+    if estimator is None and config.get("model", "") is None:
+        return [Finding("model", "wrong value; got null; expected a node (_target_: …); choose model=…")]
+    return []
+
+
 def _check_keys(path: str, config: Mapping[str, object], signature: Signature) -> list[Finding]:
     found: list[Finding] = []
     for key, value in config.items():
@@ -59,7 +72,7 @@ def _check_keys(path: str, config: Mapping[str, object], signature: Signature) -
 
 def _check_field(where: str, value: object, field: Parameter, signature: Signature) -> list[Finding]:
     if where in NODES:
-        if is_node(value):
+        if is_node(value) or (where == "model" and value is None):  # `check_estimator` looks whether it may be
             return []
         return [Finding(where, f"wrong value; got {show(value)}; expected a node (_target_: …); choose {where}=…")]
     if where in MAPPINGS_OF_NODES:

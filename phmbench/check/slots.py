@@ -42,6 +42,8 @@ WHOLE = (*NODES, "data.augment", "task.split", "task.head", *MAPPINGS_OF_NODES)
 
 EVALUATE, FIT_TEST = "phmbench.pipelines.evaluate.run", "phmbench.pipelines.fit_test.run"
 """The pipeline that trains nothing, and the one that tests what validation chose."""
+BASELINE = "phmbench.pipelines.baseline.run"
+"""The pipeline in which an estimator stands in the place of a network."""
 HOMES = {
     "data": ("phmbench.data.datamodule",),
     "data.augment": ("phmbench.data.augment",),
@@ -53,6 +55,9 @@ HOMES = {
     "task.optimizer": ("torch.optim",),
     "task.scheduler": ("torch.optim.lr_scheduler",),
     "model": ("phmbench.models",),
+    "estimator": ("phmbench.estimators",),
+    "estimator.features": ("phmbench.features.tables",),
+    "estimator.classifier": ("sklearn",),
     "trainer": ("lightning.pytorch.Trainer", "lightning.pytorch.trainer"),
     "trainer.callbacks.*": ("lightning.pytorch.callbacks", "phmbench.training"),
     "logger.*": ("lightning.pytorch.loggers", "swanlab"),

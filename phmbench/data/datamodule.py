@@ -392,12 +392,14 @@ class VibrationData(LightningDataModule):
             self.window,
         )  # (B, C, L)
 
-    def batch(self, rows: NDArray[np.int64], *, noisy: bool = False) -> Batch:
-        """The windows of these rows of the index, in their order."""
+    def batch(self, rows: NDArray[np.int64], *, noisy: bool = False, raw: bool = False) -> Batch:
+        """The windows of these rows of the index, in their order; raw: as they are stored, in their unit."""
         signal = self._raw(rows)
         if noisy and self.noise_db is not None:
             norm.add_noise(signal, self.noise_db, self.seed, rows)
-        if self.normalise == "window":
+        if raw:
+            pass
+        elif self.normalise == "window":
             norm.per_window(signal)
         elif self.statistics is not None:
             self.statistics.apply(signal)

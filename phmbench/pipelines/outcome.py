@@ -114,7 +114,7 @@ def titled(cfg: Config) -> dict[str, Any]:
 
     known = config.options(config.places())
     sentence: dict[str, Any] = {}
-    for group in ("task", "data", "model", "trainer", "pipeline"):
+    for group in ("task", "data", "model", "estimator", "trainer", "pipeline"):
         option = (cfg.get("choices") or {}).get(group)
         if option is not None:
             found = known.get(group, {}).get(option)  # not there: it lay in a --config-dir
@@ -191,12 +191,20 @@ def describe(cfg: Config, data: VibrationData, fitted: Fitted, processes: int = 
         selection=cfg["selection"],
         split=split_of(data),
         data=data_of(cfg, data),
-        model={"name": cfg["model"]["_target_"].rsplit(".", 1)[-1], "parameters": fitted.parameters},
+        model={"name": _named(cfg), "parameters": fitted.parameters},
         seconds={**fitted.seconds, "set_up": fitted.seconds.get("set_up", 0.0) + data.seconds},
         confusion=fitted.confusion,
         batch=batch_of(cfg, data, processes),
         choices=cfg.get("choices"),
     )
+
+
+def _named(cfg: Config) -> str:
+    """The network's class; of an estimator its option, which says more."""
+    if cfg["model"] is None:
+        option = (cfg.get("choices") or {}).get("estimator")
+        return str(option or cfg["estimator"]["_target_"].rpartition(".")[2])
+    return str(cfg["model"]["_target_"].rpartition(".")[2])
 
 
 def _used(data: VibrationData) -> Any:

@@ -44,7 +44,9 @@ def write_report(path: str | Path, *, outcome: Mapping[str, Any] | None = None) 
 
 def _title(result: Mapping[str, Any]) -> str:
     chosen = words.choices(result.get("choices") or {})
-    sentence = " · ".join(chosen[group] for group in ("task", "data", "model", "experiment") if group in chosen)
+    sentence = " · ".join(
+        chosen[group] for group in ("task", "data", "model", "estimator", "experiment") if group in chosen
+    )
     return sentence or f"{result['model']['name']} on {', '.join(result['data']['rigs'])}"
 
 
@@ -194,7 +196,9 @@ def _repeat(path: Path, result: Mapping[str, Any]) -> str:
     model, data = result["model"], result["data"]
     sources = data["source"] if isinstance(data["source"], str) else ", ".join(data["source"])
     facts = {
-        "model": f"{model['name']}, {words.count(model['parameters'])} parameters",
+        "model": f"{model['name']}, {words.count(model['parameters'])} parameters"
+        if model["parameters"] is not None
+        else model["name"],
         "data": f"{sources}; store {data['hash'] or '?'}",
         "seed": "several" if result.get("seed") is None else str(result["seed"]),
         "time": ", ".join(f"{k.replace('_', '-')} {words.duration(v)}" for k, v in result["seconds"].items()),

@@ -26,7 +26,7 @@ TITLES = {
 UNKNOWN = "recordings are separate; the physical units of some are not known, and may be on both sides"
 SHARED = ("samples", "recordings", "units", "conditions", "rigs")
 SETS = {"train": "training", "val": "validation", "test": "test"}
-SENTENCE = ("task", "data", "model", "trainer", "pipeline", "experiment")
+SENTENCE = ("task", "data", "model", "estimator", "trainer", "pipeline", "experiment")
 """The groups in the order in which a run is said."""
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
 
     from phmbench.data.datamodule import VibrationData
+    from phmbench.metrics import Collected
     from phmbench.record import Record
     from phmbench.tasks.base import Task
     from phmbench.training.profile import FitProfiler
@@ -33,7 +34,7 @@ class Fitted(NamedTuple):
 
     metrics: dict[str, float]
     confusion: dict[str, Any] | None
-    parameters: int
+    parameters: int | None  # None: of an estimator, whose size is no such number
     seconds: dict[str, float]
 
 
@@ -122,7 +123,9 @@ def test(config: Config, record: Record, data: VibrationData, trainer: Trainer, 
     tested = _run(trainer, "test", trainer.test, task, data, verbose=False)
     if not tested:
         raise DataError("test: no window was tested; expected at least one; check trainer.limit_test_batches")
-    confusion = _write_predictions(record, data, task) if trainer.is_global_zero else None
+    confusion = None
+    if trainer.is_global_zero:
+        confusion = write_predictions(record, data, task.tested)  # type: ignore[arg-type]
     if confusion is not None:
         _mark_parts(record, trainer, tested=sum(map(sum, confusion["counts"])), of=len(data.assignment.test))
     return Fitted(
@@ -245,12 +248,12 @@ def _validation_metrics(trainer: Trainer, checkpoint: dict[str, Any]) -> dict[st
     return {**checkpoint.get("phmbench_metrics", {}), **epochs}
 
 
-def _write_predictions(record: Record, data: VibrationData, task: Any) -> dict[str, Any]:
+def write_predictions(record: Record, data: VibrationData, tested: Collected) -> dict[str, Any]:
+    """Scores of the test set into the record, with a window of each class to look at; the confusion matrix."""
     from phmbench.metrics import confusion
     from phmbench.record.predictions import Example
 
     assert data.store is not None
-    tested = task.tested
     rows = tested.window.numpy()
     recording = data.windows.recording[rows]
     used, compact = _compact(recording)

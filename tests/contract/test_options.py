@@ -68,7 +68,11 @@ def test_the_first_line_is_a_title(file: Path):
 
 EMPTY = ("task/scheduler=none", "data/augment=none", "pruner=none")
 """Options without content."""
-NEEDS = {"pipeline=evaluate": ("init=RUN/checkpoints/best.ckpt",)}
+NEEDS = {
+    "pipeline=evaluate": ("init=RUN/checkpoints/best.ckpt",),
+    "pipeline=baseline": ("estimator=majority",),
+    **{option.word: ("pipeline=baseline",) for option in options("estimator")},
+}
 """What an option asks for besides the defaults."""
 
 
@@ -89,7 +93,8 @@ def test_it_composes_and_the_check_finds_nothing(option: Option):
         assert len(str(caught.value).splitlines()) == 1
         return
     config = composed(option.word, *NEEDS.get(option.word, ()))
-    assert {"data", "task", "model", "trainer", "pipeline"} <= {path for path, _ in nodes(config)}
+    what = "model" if config["estimator"] is None else "estimator"
+    assert {"data", "task", what, "trainer", "pipeline"} <= {path for path, _ in nodes(config)}
 
 
 @pytest.mark.parametrize("file", FILES, ids=ids)

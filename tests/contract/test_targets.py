@@ -23,6 +23,8 @@ PARTS = {
     "phmbench.data.sources.": ("Args:", "Raises:"),
     "phmbench.data.augment.": ("Paper:", "Deviations:", "Shapes:", "Args:", "Raises:"),
     "phmbench.data.datamodule.": ("Args:", "Raises:"),
+    "phmbench.estimators.": ("Args:", "Raises:"),
+    "phmbench.features.": ("Shapes:",),
     "phmbench.pipelines.": ("Args:",),
     "phmbench.training.": ("Args:",),
 }
