@@ -30,6 +30,7 @@ PAGES: Mapping[str, tuple[str, Sequence[str]]] = {
     "training": ("Algorithms, heads, optimizers, schedulers",
                  ["task/algorithm", "task/head", "task/optimizer", "task/scheduler"]),
     "model": ("Models", ["model"]),
+    "estimator": ("Estimators", ["estimator"]),
     "trainer": ("Trainers", ["trainer"]),
     "pipeline": ("Pipelines and loggers", ["pipeline", "logger", "experiment"]),
     "pruner": ("Pruners", ["pruner"]),

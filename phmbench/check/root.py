@@ -71,8 +71,8 @@ def _check_keys(path: str, config: Mapping[str, object], signature: Signature) -
 
 
 def _check_field(where: str, value: object, field: Parameter, signature: Signature) -> list[Finding]:
-    if where in NODES:
-        if is_node(value) or (where == "model" and value is None):  # `check_estimator` looks whether it may be
+    if where in NODES or where == "estimator":
+        if is_node(value) or (value is None and where in ("model", "estimator")):  # `check_estimator` looks further
             return []
         return [Finding(where, f"wrong value; got {show(value)}; expected a node (_target_: …); choose {where}=…")]
     if where in MAPPINGS_OF_NODES:

@@ -61,7 +61,8 @@ class OnFeatures:
         if len(self.settings) > budget:
             raise ConfigError(
                 f"estimator.grid: more combinations than the budget; got {len(self.settings)}; expected at most "
-                f"{budget}, as many as each estimator has; try fewer values, or set estimator.budget for all that are compared"
+                f"{budget}, as many as each estimator has; try fewer values, or set estimator.budget for all "
+                "that are compared"
             )
 
     def fit(
