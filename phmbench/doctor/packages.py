@@ -15,7 +15,8 @@ from phmbench.doctor import probe as probed
 from phmbench.doctor.findings import Finding
 
 PATIENCE_S = 180  # for all imports together
-MODULES = {"hydra-core": "hydra", "lightning": "lightning.pytorch"}  # package → module, where they differ
+MODULES = {"hydra-core": "hydra", "lightning": "lightning.pytorch", "scikit-learn": "sklearn"}
+"""Package → module, where they differ."""
 CHECKOUT = Path(__file__).parent.parent.parent
 INSTALL = "pip install -c constraints.txt -e ."
 
