@@ -220,9 +220,9 @@ def _sweep(words: list[str]) -> int:
 
     line = Line(words, root="sweep")
     if line.args.help:
-        from phmbench.options import help_text
+        from phmbench.options import help_of_search
 
-        print(help_text(line.options))
+        print(help_of_search(line.options, line.places))
         return 0
     extras.require()
     os.environ[trust.VARIABLE] = ",".join(line.trusted)

@@ -44,8 +44,19 @@ class Line:
         words, absent = plugins.absent(words)
         understood, wrong = overrides.read_words(words, {**self.options, **plugins.groups(root, self.places)})
         self.overrides, unreadable = overrides.readable(understood)
-        self.wrong = [*config.clashes(self.options), *absent, *wrong, *unreadable]
+        self.wrong = [*config.clashes(self.options), *absent, *wrong, *unreadable, *self._of_a_search(words)]
         self.trusted = list(dict.fromkeys([*self.args.trust, *trust.of_environment(), *self._installed()]))
+
+    def _of_a_search(self, words: Sequence[str]) -> list[str]:
+        """Keys of a search, which a run or a grid would pass over."""
+        if self.root != config.CONFIG_NAME:
+            return []
+        keys = [_key(word) for word in words if _key(word) in config.Search.__dataclass_fields__]
+        return [
+            f"{key}: no such key of a run or a grid; got a key of a search; expected sweep.py in the place of "
+            f"train.py{'; the folder of a grid is named by hydra.sweep.dir' if key == 'sweep_name' else ''}"
+            for key in keys
+        ]
 
     def _installed(self) -> list[str]:
         return [place.package for place in self.places if place.package]

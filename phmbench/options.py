@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from phmbench.config import Place
+from phmbench.config import Place, conf_dir, spaces
 from phmbench.errors import ConfigError
 from phmbench.origins import COMMAND_LINE, Chosen, bases, origin
 from phmbench.signatures import Signature, signature_of
@@ -54,6 +54,12 @@ see also
   phmbench show …        the whole configuration, and where each value comes from
   phmbench check …       validate without running
   --cfg job, -m, --config-dir DIR, --trust PACKAGE, --hydra-help"""
+EXAMPLES_OF_SEARCH = """\
+examples
+  python sweep.py search=[optim,wdcnn] n_trials=40 data=cwru         the same again goes on to 40
+  python sweep.py model.width=16,32,64 hydra/sweeper/sampler=grid    a range on the command line
+  python sweep.py … pruner=median hydra/launcher=joblib hydra.launcher.n_jobs=2
+  phmbench sweep-status outputs/sweeps/NAME                          how it stands"""
 
 
 def file_of(group: str, name: str, places: Sequence[Place]) -> Path:
@@ -96,11 +102,37 @@ def damaged(where: Iterable[Place]) -> list[str]:
     return found
 
 
+def help_of_search(known: Options, where: Sequence[Place]) -> str:
+    """What a search has, and then what a run has."""
+    from phmbench.sweep import plugins
+
+    text = (conf_dir() / "sweep.yaml").read_text(encoding="utf-8")
+    keys = re.findall(r"^(?!test)(\w+): .*? # (.*)$", text, re.MULTILINE)  # `test` is not to be changed
+    lines = [
+        "python sweep.py [search=[space,…]] [key=range …] [group=option …]        phmbench sweep … is the same",
+        "",
+    ]
+    lines += [_bold("a search"), *(_line(key, said) for key, said in keys), ""]
+    lines.append(f"{_bold('search')}  what is varied; or as a word: task.optimizer.lr='tag(log,interval(1e-4,1e-2))'")
+    lines += [_line(name, title(file_of("search", name, by))) for name, by in sorted(spaces(where).items())]
+    lines.append("")
+    for group, names in plugins.groups("sweep", where).items():
+        if group != plugins.SWEEPER:
+            shown = (name for name in names if name not in plugins.REMOVED)
+            lines += [f"{_bold(group)}  {', '.join(shown)}", ""]
+    return "\n".join(lines) + "\n" + _groups(known, but=()) + EXAMPLES_OF_SEARCH
+
+
 def help_text(known: Options) -> str:
     """The groups and their options, one line each."""
-    lines = ["python train.py [group=option …] [key=value …]        phmbench train … is the same", ""]
+    first = "python train.py [group=option …] [key=value …]        phmbench train … is the same\n\n"
+    return first + _groups(known, but=OF_SEARCH) + EXAMPLES
+
+
+def _groups(known: Options, *, but: Collection[str]) -> str:
+    lines = []
     long = 12  # more options than this are not listed one by one
-    for group in _in_order(known):
+    for group in (group for group in _in_order(known) if group not in but):
         lines.append(f"{_bold(group)}  {GROUPS.get(group, '')}".rstrip())
         names = known[group]
         shown = sorted(names, key=lambda n: _is_extra(file_of(group, n, names[n])))[
@@ -110,7 +142,7 @@ def help_text(known: Options) -> str:
         if len(shown) < len(names):
             lines.append(f"  … and {len(names) - len(shown)} more: phmbench list {group}")
         lines.append("")
-    return "\n".join(lines) + EXAMPLES
+    return "\n".join(lines)
 
 
 def _is_extra(file: Path) -> bool:

@@ -17,7 +17,7 @@ from phmbench.record import atomic
 from phmbench.record import log as record_log
 from phmbench.record.configuration import leaves
 from phmbench.record.screen import shown_path
-from phmbench.sweep import jobs
+from phmbench.sweep import jobs, one_split
 from phmbench.sweep.jobs import Job
 from phmbench.sweep.trials import Row, Trials
 
@@ -65,6 +65,8 @@ def write_experiment(trials: Trials, row: Row, *, words: Sequence[str], composer
     choices = {group: option for group, option in config["choices"].items() if group.split("/")[0] not in OF_SEARCH}
     values = _values(words, config)
     values |= _left(config, choices, values, composer)
+    if one_split.is_drawn(config):
+        values[one_split.KEY] = int(composer.config.seed)
     defaults = [{f"override /{group}": _option(option)} for group, option in choices.items()]
     nested: dict[str, Any] = {}
     for key, value in values.items():
@@ -154,14 +156,11 @@ def _flags(composer: Composer) -> list[str]:
 def refit(study: Any, trials: Trials, row: Row, *, config: Config, space: Space, count: int, launcher: Any) -> Path:
     """Train a trial again with seeds that no trial has had, and test it, unless that was done; its run directory.
 
-    The split stays that of the trial, also where it is drawn by the seed: with another one, what the search has
-    trained and chosen on would be in the test set.
-
     Args:
         study: of Optuna's; it keeps which trials were tested.
         trials: of the search.
         row: the trial.
-        config: of the trial.
+        config: of the trial, on the split of the search.
         space: what was searched, which may be the seed.
         count: number of seeds.
         launcher: of Hydra's.
@@ -184,18 +183,12 @@ def refit(study: Any, trials: Trials, row: Row, *, config: Config, space: Space,
 
 def fresh(config: Config, parameters: Sequence[Parameter], *, count: int) -> Config:
     """The configuration of a trial with other seeds and a test, on the same split."""
-    from phmbench.signatures import signature_of
-
     most = {key: config[key] for key in ("seed", "repeats")}
     for parameter in parameters:
         if parameter.key in most:
             most[parameter.key] = max(parameter.ends())
     seed = (most["seed"] + most["repeats"] + AWAY) % (LAST_SEED - count)
-    split = dict(config["task"]["split"])
-    if any(one.name == "seed" for one in signature_of(split["_target_"]).parameters):
-        split.setdefault("seed", config["seed"])
-    task = {**config["task"], "split": split}
-    return {**config, "test": True, "seed": seed, "repeats": count, "task": task}
+    return {**config, "test": True, "seed": seed, "repeats": count}
 
 
 def seeds(config: Mapping[str, Any]) -> list[int]:
@@ -205,7 +198,8 @@ def seeds(config: Mapping[str, Any]) -> list[int]:
 
 def command(composer: Composer) -> str:
     """What was typed for the search."""
-    words = [str(word).lstrip("+") for word in composer.config.hydra.overrides.task]
+    typed = composer.config.hydra.overrides
+    words = [str(word).lstrip("+") for word in (*typed.task, *typed.hydra) if not str(word).startswith("hydra.mode=")]
     search = list(composer.config.search or ())
     spaces = [f"search=[{','.join(map(str, search))}]"] if search else []
     return record_log.typed(["python", "sweep.py", *words, *spaces, *_flags(composer)])

@@ -15,6 +15,7 @@ from phmbench.record.screen import WIDTH, console, shown_path
 from phmbench.record.status import read_metrics
 from phmbench.sweep import best, doubts, jobs, page, trials
 from phmbench.sweep import study as studies
+from phmbench.sweep.one_split import on_one_split
 from phmbench.sweep.trials import Row, Trials, said, short
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def _ended(
         file = best.write_experiment(found, row, words=of_trial, composer=composer, command=command)
         _line("best", shown_path(file))
         if settings.refit and not failed:
-            refit, code = _refit(found, row, study, composer.job(of_trial), settings, space, launcher)
+            config = on_one_split(composer.job(of_trial), seed=int(composer.config.seed))
+            refit, code = _refit(found, row, study, config, settings, space, launcher)
     looks = len(study.user_attrs.get(best.REFITS) or {})
     warned = doubts.of(found, refit[1] if refit else None, looks=looks)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -73,8 +74,8 @@ class Parameter:
                 f"search: {self.key}: a grid takes values that can be counted; got a range from {self.low} to "
                 f"{self.high} without a step; expected choices, or a step; give it one, or choose another sampler"
             )
-        count = round((self.high - self.low) / step) + 1
-        return [self.low + i * step for i in range(count)]
+        count = math.floor((self.high - self.low) / step + 1e-9) + 1  # the last step may end before the range does
+        return [round(self.low + i * step, 12) for i in range(count)]
 
     def labels(self) -> dict[Scalar, Value]:
         """Each choice by the scalar that stands for it in a study: itself, or a list as JSON."""

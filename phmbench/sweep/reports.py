@@ -30,6 +30,7 @@ def of_trial(folder: Path, record: Path) -> list[Callback]:
         folder: of the trial.
         record: in it, of this seed or fold; or the folder itself.
     """
+    folder, record = folder.resolve(), record.resolve()  # one of the two may go through a link
     trial = jobs.read(folder)["trial"]
     return [Reports(trial, folder=folder, record=record)] if len(trial["objectives"]) == 1 else []
 
@@ -83,10 +84,11 @@ class Reports(Callback):
         values = [*(one.value for one in self.before), self.seen]
         self.seen = None
         epoch = trainer.current_epoch
-        self._report(trainer, self.first + epoch, sum(values) / len(values), epoch + 1)
+        whole = epoch + 1 == trainer.max_epochs and self.record == self.folder  # nothing is left to be saved
+        self._report(trainer, self.first + epoch, sum(values) / len(values), epoch + 1, whole=whole)
 
-    def _report(self, trainer: Trainer, step: int, value: float, epoch: int) -> None:
-        ends = self._told(step, value) if ranks.rank() == 0 else False
+    def _report(self, trainer: Trainer, step: int, value: float, epoch: int, *, whole: bool = False) -> None:
+        ends = (self._told(step, value) and not whole) if ranks.rank() == 0 else False
         if trainer.world_size > 1:
             ends = trainer.strategy.broadcast(ends, 0)
         if not ends:

@@ -22,6 +22,7 @@ from phmbench.sweep import study as studies
 from phmbench.sweep.composing import Check, Composer
 from phmbench.sweep.jobs import Job
 from phmbench.sweep.launchers import at_once, prepared, threads
+from phmbench.sweep.one_split import on_one_split
 
 if TYPE_CHECKING:
     import optuna
@@ -208,7 +209,7 @@ class SearchSweeper(Sweeper):
         chosen = space.suggest(trial, self.space.parameters)
         words = space.words(chosen)
         try:
-            config = self.composer.job([*self.space.fixed, *words])
+            config = on_one_split(self.composer.job([*self.space.fixed, *words]), seed=int(self.composer.config.seed))
         except ConfigError as error:
             self._failed(study, trial, str(error))
             return None
@@ -275,7 +276,7 @@ class SearchSweeper(Sweeper):
         """A trial of other recordings fails, and ends the search; where data are searched, each has its own."""
         from optuna.trial import TrialState
 
-        if any(parameter.key.replace("/", ".").split(".")[0] == "data" for parameter in self.space.parameters):
+        if studies.searches_recordings(parameter.key for parameter in self.space.parameters):
             return
         try:
             studies.require_same_data(study, key)

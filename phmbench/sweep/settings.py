@@ -59,6 +59,11 @@ def read(config: DictConfig) -> Settings:
             f"pruner: got one beside {len(own['objectives'])} objectives; expected a single objective, since a trial "
             "that is behind in one of them may lead in another; choose pruner=none"
         )
+    if config.get("test"):
+        wrong.append(
+            "test: the trials of a search do not look at the test set; got test=true; expected false; leave it out: "
+            "the best trial is tested at the end, with refit seeds"
+        )
     if wrong:
         raise ConfigError("\n".join(wrong))
     places = [Path(str(source.path).removeprefix("file://")) for source in config.hydra.runtime.config_sources

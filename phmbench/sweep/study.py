@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -113,6 +113,25 @@ def _flat(path: str, value: Any) -> dict[str, Any]:
     for key, one in value.items():
         found.update(_flat(f"{path}.{key}" if path else str(key), one))
     return found
+
+
+OF_STORES = (
+    "data",
+    "data.sources",
+    "data.rigs",
+    "data.where",
+    "data.ids",
+    "data.channels",
+    "data.sample_rate",
+    "data.nan",
+)
+"""Keys below which each value has recordings of its own; a window or a batch is cut from the same ones."""
+
+
+def searches_recordings(keys: Iterable[str]) -> bool:
+    """Whether trials differ in the recordings that they read, by the keys that are searched."""
+    plain = [key.replace("/", ".") for key in keys]
+    return any(key == one or (one != "data" and key.startswith(f"{one}.")) for key in plain for one in OF_STORES)
 
 
 def require_same_data(study: optuna.Study, key: str) -> None:

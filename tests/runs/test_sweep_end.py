@@ -62,7 +62,8 @@ def test_the_best_trial_is_an_experiment_and_is_tested_once(tmp_path, cache):
 
     refitted = json.loads((tested / "job.json").read_bytes())["config"]
     assert (refitted["test"], refitted["seed"], refitted["repeats"]) == (True, 1001, 2)
-    assert refitted["task"]["split"]["seed"] == 0  # the split of the trials
+    splits = {file.read_bytes() for file in folder.glob("**/split.csv")}
+    assert (len(splits), refitted["task"]["split"]["seed"]) == (1, 0)  # of the trials and of both seeds of the refit
     before = (tested / "metrics.json").read_bytes()
     said = run("sweep.py", *words, "n_trials=2", **where)
     assert (tested / "metrics.json").read_bytes() == before

@@ -117,6 +117,24 @@ def test_the_command_names_the_damaged_file(command: Command, tmp_path: Path):
     assert f"{file}: not YAML" in done.err
 
 
+def test_the_help_of_a_search_shows_what_a_search_has(command: Command):
+    done = command("--help", program="sweep")
+    assert done.code == 0, done.err
+    for word in ("python sweep.py", "n_trials", "sweep_name", "storage", "submitit_slurm", "nsgaii", "optim", "median"):
+        assert word in done.out, word
+    run = command("--help")
+    assert "n_trials" not in run.out
+    assert "median" not in run.out
+
+
+@pytest.mark.parametrize("words", [("n_trials=5",), ("-m", "seed=0,1", "sweep_name=g"), ("search=optim",)])
+def test_keys_of_a_search_are_refused_by_a_run_and_a_grid(words: tuple[str, ...], command: Command):
+    done = command(*words)
+    assert done.code == 2
+    assert ": no such key of a run or a grid; got a key of a search; expected sweep.py in the place of" in done.err
+    assert ("the folder of a grid is named by hydra.sweep.dir" in done.err) is ("sweep_name=g" in words)
+
+
 def test_help_shows_the_options_of_a_users_own_folder(command: Command):
     done = command("--help", "--config-dir", str(CONF))
     assert done.code == 0, done.err

@@ -48,6 +48,7 @@ def test_names_of_spaces_and_paths_pass_by_hydra():
         (["objectives=[]"], "objectives: got none; expected one or more"),
         (["objectives=[test/macro_f1]"], "objectives: nothing reported may be chosen"),
         (["objectives=[val/loss,model/parameters]", "pruner=median"], "pruner: got one beside 2 objectives"),
+        (["test=true"], "test: the trials of a search do not look at the test set; got test=true; expected false"),
         (["pruner=median", "pruner.n_warmup=3"], r"pruner.*n_warmup"),
     ],
 )

@@ -244,6 +244,8 @@ def test_optuna_draws_what_the_space_says():
         (WIDTH, [8, 16, 24, 32]),
         (Parameter("a", low=1, high=3), [1, 2, 3]),
         (Parameter("a", low=0.0, high=0.3, step=0.1), pytest.approx([0.0, 0.1, 0.2, 0.3])),
+        (Parameter("a", low=0.1, high=0.3, step=0.1), [0.1, 0.2, 0.3]),
+        (Parameter("a", low=1, high=9, step=3), [1, 4, 7]),  # 10 would be beyond the range
         (Parameter("a", choices=("x", [1, 2], None)), ["x", "[1, 2]", None]),
     ],
 )

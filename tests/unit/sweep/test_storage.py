@@ -203,6 +203,19 @@ def test_a_trial_whose_run_outlives_its_search_is_not_dead(tmp_path: Path):
     assert not study.is_left_behind(SimpleNamespace(user_attrs={"worker": "77", "folder": "run"}), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("keys", "searched"),
+    [
+        (["data.batch_size", "data.normalise", "data/augment", "task.optimizer.lr"], False),
+        (["data"], True),
+        (["data.sources.simulated.seed"], True),
+        (["task.optimizer.lr", "data.sample_rate"], True),
+    ],
+)
+def test_trials_whose_keys_name_the_recordings_may_differ_in_them(keys: list[str], searched: bool):
+    assert study.searches_recordings(keys) is searched
+
+
 def test_recordings_that_have_changed_end_a_search(tmp_path: Path):
     found = begun(storage.opened(None, tmp_path))
     study.require_same_data(found, "a" * 32)
