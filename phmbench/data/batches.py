@@ -43,8 +43,7 @@ class Batches(Sampler[NDArray[np.int64]]):
         step: batches of a rank whose gradients are added before a step: an epoch has whole steps, if it has one at all.
 
     Attributes:
-        skip: batches that the next iteration leaves out, once: those that a run had done of its epoch when it was cut
-            off.
+        done: an epoch, and how many of its batches a run had done when it was cut off: that epoch leaves them out.
 
     Raises:
         DataError: there are fewer windows than ranks.
@@ -53,10 +52,15 @@ class Batches(Sampler[NDArray[np.int64]]):
     def __init__(self, windows: int, size: int, *, rank: int, ranks: int, seed: int | None, step: int = 1) -> None:
         require_windows(windows, ranks)
         self.windows, self.size, self.rank, self.ranks, self.seed, self.epoch = windows, size, rank, ranks, seed, 0
-        self.step, self.skip = step, 0
+        self.step, self.done = step, (-1, 0)
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
+
+    def first(self) -> int:
+        """The number of the first batch of this epoch."""
+        epoch, done = self.done
+        return done if epoch == self.epoch else 0
 
     def __len__(self) -> int:
         each = self.windows / (self.size * self.ranks)
@@ -72,5 +76,4 @@ class Batches(Sampler[NDArray[np.int64]]):
             order = np.random.default_rng((self.seed, self.epoch)).permutation(self.windows)
             size = min(self.size, self.windows // self.ranks)
             parts = [order[i * size : (i + 1) * size] for i in range(len(self) * self.ranks)]
-        skip, self.skip = self.skip, 0
-        yield from parts[self.rank :: self.ranks][skip:]
+        yield from parts[self.rank :: self.ranks][self.first() :]

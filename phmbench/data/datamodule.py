@@ -470,24 +470,24 @@ class Loader(DataLoader[Batch]):
     given = 0
 
     def __iter__(self) -> Any:
-        self.given = self._batches().skip
-        if self.num_workers or self.pin_memory:
-            return self._counted(super().__iter__())
-        return self._counted(self.dataset[positions] for positions in self.sampler)
-
-    def _counted(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        for batch in batches:
+        """Nothing is read, and no loader process asked, before the first batch is: the epoch is set by then."""
+        self.given = self._batches().first()
+        for batch in self._read():
             self.given += 1
             yield batch
+
+    def _read(self) -> Iterable[Batch]:
+        if self.num_workers or self.pin_memory:
+            return super().__iter__()
+        return (self.dataset[positions] for positions in self.sampler)
 
     def state_dict(self) -> dict[str, int]:
         """Batches of which epoch were given, for the checkpoint."""
         return {"given": self.given, "epoch": self._batches().epoch}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on behind those; after a whole epoch, from the start. Loader processes begin before the epoch is set."""
-        batches = self._batches()
-        batches.skip, batches.epoch = state["given"] % len(batches), state["epoch"]
+        """Go on behind those in that epoch, and in no other."""
+        self._batches().done = state["epoch"], state["given"]
 
     def _batches(self) -> Batches:
         assert isinstance(self.sampler, Batches)

@@ -104,17 +104,23 @@ def test_killed_at_a_random_moment(kind: str, part: int, whole: Whole, tmp_path:
                 require_same_end(folder, place.run)
 
 
-@pytest.mark.parametrize("more", [("data.num_workers=2",), (), ("trainer=ddp_cpu",)][: 3 if FULL else 1])
-def test_killed_between_checkpoints_within_an_epoch(more: tuple[str, ...], tmp_path: Path):
-    """The batches that were trained on are not read again, and what is drawn at random afterwards is the same."""
-    words = (*WORDS, "trainer.val_check_interval=0.4", "data/augment=standard", *more)
+WITHIN = "trainer.val_check_interval=0.4"
+WAYS = [(WITHIN, "data.num_workers=2"), ("data.num_workers=2",), ("trainer.limit_train_batches=2",), (WITHIN,),
+        (WITHIN, "trainer=ddp_cpu"), ("trainer.limit_train_batches=2", "data.num_workers=2")]  # fmt: skip
+
+
+@pytest.mark.parametrize("more", WAYS if FULL else WAYS[:2], ids=" ".join)
+def test_killed_between_checkpoints(more: tuple[str, ...], tmp_path: Path):
+    """Batches that were trained on are not read again, those that follow come in the same order, and what is drawn at
+    random afterwards is the same: also within an epoch, and with batches that are read ahead."""
+    words = (*WORDS, "data/augment=standard", *more)
     ranks = {"TORTURE_RANK": "1"} if "trainer=ddp_cpu" in more else {}
     dry = Place.below(tmp_path / "dry")
     under = {"TORTURE_UNDER": dry.run / "checkpoints", "TORTURE_EVENTS": dry.run.with_name("events"), **ranks}
     assert run(*into(dry, words), place=dry, **watching(dry, **under)).code == 0
     numbers = range(2, len(dry.run.with_name("events").read_text().splitlines()), 3)  # before a checkpoint is renamed
-    with Tally("kills", f"kill -9 within an epoch: {' '.join(more) or 'one fit'}") as tally:
-        for number in numbers if FULL else [numbers[6]]:
+    with Tally("kills", f"kill -9 before a checkpoint is renamed: {' '.join(more)}") as tally:
+        for number in numbers if FULL else [numbers[len(numbers) // 2]]:
             place = Place.below(tmp_path / str(number))
             with tally.case(f"change {number}"):
                 under = {"TORTURE_UNDER": place.run / "checkpoints", "TORTURE_KILL_AT": number, **ranks}
