@@ -27,9 +27,21 @@ CAPACITY = 1024  # windows of the first buffer; it doubles when it is full
 class Collected(NamedTuple):
     """Scores of a whole set, on the CPU, in the order of the window index."""
 
-    logits: Tensor  # (N, K) float32
+    logits: Tensor  # (N, K) float32: log-probabilities up to a constant, or, where independent, log-odds
     label: Tensor  # (N,) int64
     window: Tensor  # (N,) int64, ascending: row of the window index
+    independent: bool = False  # each class has a probability of its own; else they add up to one
+
+    @property
+    def probabilities(self) -> Tensor:
+        """(N, K)."""
+        return self.logits.sigmoid() if self.independent else self.logits.softmax(1)
+
+
+class _Buffers(NamedTuple):
+    logits: Tensor
+    label: Tensor
+    window: Tensor
 
 
 class Scores:
@@ -39,10 +51,11 @@ class Scores:
 
     Args:
         classes: names of the classes, K, in label order.
+        independent: whether the scores are log-odds, each class for itself.
     """
 
-    def __init__(self, classes: tuple[str, ...]) -> None:
-        self.classes = tuple(classes)
+    def __init__(self, classes: tuple[str, ...], *, independent: bool = False) -> None:
+        self.classes, self.independent = tuple(classes), independent
         self.reset()
 
     def __len__(self) -> int:
@@ -51,7 +64,7 @@ class Scores:
     def reset(self) -> None:
         """Forget all scores."""
         self._count = 0
-        self._buffers: Collected | None = None
+        self._buffers: _Buffers | None = None
 
     def update(self, logits: Tensor, batch: Batch) -> None:
         """Keep the scores of a batch.
@@ -85,7 +98,7 @@ class Scores:
         parts = _gather([buffer[: self._count] for buffer in own])
         logits, label, window = (part.cpu() for part in parts)
         order = window.argsort(stable=True)
-        collected = Collected(logits[order], label[order], window[order])
+        collected = Collected(logits[order], label[order], window[order], self.independent)
         repeated = collected.window[1:][collected.window[1:] == collected.window[:-1]]
         if len(repeated):
             raise PhmbenchError(
@@ -95,11 +108,11 @@ class Scores:
             )
         return collected
 
-    def _room(self, needed: int, device: torch.device) -> Collected:
+    def _room(self, needed: int, device: torch.device) -> _Buffers:
         if self._buffers is None:
             size = max(CAPACITY, needed)
             whole = torch.empty(2, size, dtype=torch.int64, device=device)
-            self._buffers = Collected(
+            self._buffers = _Buffers(
                 torch.empty(size, len(self.classes), dtype=torch.float32, device=device), whole[0], whole[1]
             )
         size = len(self._buffers.label)
@@ -107,7 +120,7 @@ class Scores:
             grown = [old.new_empty(max(2 * size, needed), *old.shape[1:]) for old in self._buffers]
             for new, old in zip(grown, self._buffers, strict=True):
                 new[: self._count] = old[: self._count]
-            self._buffers = Collected(*grown)
+            self._buffers = _Buffers(*grown)
         return self._buffers
 
 
@@ -152,7 +165,7 @@ def one_vs_rest_auroc(collected: Collected) -> Tensor:
     """Area under the ROC curve of each class against all others, (K,) float64, from ranks, equal scores sharing theirs.
 
     Source: Hanley & McNeil (1982), Radiology 143(1), 29–36: the area is the Mann–Whitney statistic over the number of
-    pairs. Windows are ordered by the log-odds of the class, which orders as the probability does and does not run into
+    pairs. Windows are ordered by the log-odds of the class, which order as the probability does and do not run into
     1. NaN for a class that no window has or that all have, and where a score is not finite.
     """
     logits = collected.logits.double()  # (N, K)
@@ -165,7 +178,7 @@ def one_vs_rest_auroc(collected: Collected) -> Tensor:
         if pairs == 0:
             continue
         others = torch.cat([logits[:, :k], logits[:, k + 1 :]], 1)
-        odds = logits[:, k] - others.logsumexp(1)
+        odds = logits[:, k] if collected.independent else logits[:, k] - others.logsumexp(1)
         _, inverse, count = torch.unique(odds, return_inverse=True, return_counts=True)
         rank = (count.cumsum(0) - (count - 1) / 2.0).double()[inverse]  # (N,) from 1, the mean of equals
         n = int(positive.sum())
@@ -209,7 +222,7 @@ def classification_metrics(
                 f"groups: {axis} {name} needs a mask of its windows; got {mask.dtype} of shape {tuple(mask.shape)}; "
                 f"expected torch.bool of shape {tuple(collected.label.shape)}; compare the group of each window with it"
             )
-        counts = _counts(Collected(*(values[mask] for values in collected)))
+        counts = _counts(Collected(collected.logits[mask], collected.label[mask], collected.window[mask]))
         metrics[f"{axis}/{name}/accuracy"] = _accuracy(counts)
         metrics[f"{axis}/{name}/macro_f1"] = float(_recall_and_f1(counts)[1].nanmean())
     return metrics

@@ -17,11 +17,13 @@ class Classification(Task):
     """Classification of windows; the algorithm says how the loss is made from domains.
 
     Metrics are computed once an epoch from the scores of all windows, never averaged over batches: accuracy, balanced
-    accuracy, macro F1, macro AUROC, F1 and recall of each class, the same per group, and the cross-entropy as `loss`.
+    accuracy, macro F1, macro AUROC, F1 and recall of each class, the same per group, and the algorithm's mean loss of a
+    score as `loss`.
 
     Args:
         network: signal (B, C, L) and context to logits (B, K).
-        algorithm: `(network, batch)` to `{"loss": …}`.
+        algorithm: `(network, batch)` to `{"loss": …}`; one whose scores are log-odds, each class for itself, has
+            `independent` true, and `criterion(logits, label)`.
         optimizer: makes an optimizer from parameters.
         scheduler: makes a schedule of the rate; None: a constant rate.
         class_names: K names, in the order of the logits.
@@ -49,7 +51,9 @@ class Classification(Task):
         super().__init__(network=network, optimizer=optimizer, scheduler=scheduler)
         self.algorithm = algorithm
         self.class_names = tuple(class_names)
-        self.scores = {stage: Scores(self.class_names) for stage in ("val", "test")}
+        independent = bool(getattr(algorithm, "independent", False))
+        self.criterion = getattr(algorithm, "criterion", cross_entropy)
+        self.scores = {stage: Scores(self.class_names, independent=independent) for stage in ("val", "test")}
         self.groups: dict[str, dict[str, Tensor]] = {}  # axis ("rig", "condition") → name → rows of its test windows
         self.tested: Collected | None = None  # scores of the last test, in the order of the window index
 
@@ -63,7 +67,7 @@ class Classification(Task):
     def report(self, stage: str) -> dict[str, float]:
         collected = self.scores[stage].gathered()
         self.scores[stage].reset()
-        metrics = {"loss": float(cross_entropy(collected.logits.float(), collected.label))}
+        metrics = {"loss": float(self.criterion(collected.logits.float(), collected.label))}
         metrics |= classification_metrics(collected, self.class_names)
         if stage == "test":
             self.tested = collected

@@ -282,7 +282,7 @@ def write_predictions(record: Record, data: VibrationData, tested: Collected) ->
         names=[str(name) for name in data.table["recording"].iloc[used]],
         start=data.windows.start[rows],
         target=label,
-        scores=tested.logits.softmax(1).numpy(),
+        scores=tested.probabilities.numpy(),
         classes=data.classes,
         window=data.window,
         examples=examples,

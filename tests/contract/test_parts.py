@@ -131,6 +131,7 @@ BEARINGS = ",".join(f"simulated/motor-{fault}-1-0" for fault in ("cage", "inner"
 ASKED = {
     "severity": ("data.where=\"fault_type != 'normal'\"",),  # what is healthy has no severity
     "bearing": ("data.where=\"fault_type != 'normal'\"", f"task.split.target=[{BEARINGS}]"),  # one has one class
+    "named_folds": ("data.where=\"fault_type != 'normal'\"", f"task.split.folds={{first:[{BEARINGS}]}}"),
 }
 
 

@@ -116,16 +116,25 @@ def _taken(sides: Sides, noun: str, *, table: pd.DataFrame, label: Texts, val: f
 
 
 def divide(
-    sides: Sides, *, table: pd.DataFrame, label: Texts, windows: Windows, window: int, val: float, seed: int
+    sides: Sides,
+    *,
+    table: pd.DataFrame,
+    label: Texts,
+    windows: Windows,
+    window: int,
+    val: float,
+    seed: int,
+    validate_by: str = "unit",
 ) -> Assignment:
     """Assignment of a split that puts whole recordings on one side or the other.
 
     The level is measured, not claimed: a split by load leaves the same bearings on both sides and is of level
-    "recording" only, unless the recordings at hand say otherwise.
+    "recording" only, unless the recordings at hand say otherwise. Validation is cut no higher than `validate_by`.
     """
     measured = separated(table, sides.train, sides.test)
     level = min(measured, sides.highest, key=LEVELS.index)
-    cut = validation(sides, level=level, table=table, label=label, windows=windows, window=window, val=val, seed=seed)
+    highest = min(level, validate_by, key=LEVELS.index)
+    cut = validation(sides, level=highest, table=table, label=label, windows=windows, window=window, val=val, seed=seed)
     return finish(
         cut,
         table=table,
