@@ -13,8 +13,7 @@ from phmbench.errors import PhmbenchError
 from phmbench.record import atomic, lock, words
 from phmbench.record.screen import WIDTH, console, shown_path
 from phmbench.record.status import read_metrics
-from phmbench.sweep import best, doubts, jobs, page, trials
-from phmbench.sweep import study as studies
+from phmbench.sweep import best, doubts, jobs, page, trials, workers
 from phmbench.sweep.one_split import on_one_split
 from phmbench.sweep.trials import Row, Trials, said, short
 
@@ -50,7 +49,7 @@ def finish(
     """
     found = trials.read(study, folder)
     running = found.of("running")
-    place = folder / studies.WORKERS / "end"
+    place = folder / workers.FOLDER / "end"
     place.mkdir(parents=True, exist_ok=True)
     if running:
         log.info(
@@ -123,7 +122,7 @@ def _refit(
 
 def _tidy(folder: Path) -> None:
     """Remove what processes that were killed had half written. Nobody else writes there: the end's lock is held."""
-    with studies.alone(folder):
+    with workers.alone(folder):
         for part in [*folder.glob(f".*{atomic.PART}"), *folder.glob(f"experiment/.*{atomic.PART}")]:
             part.unlink(missing_ok=True)
 

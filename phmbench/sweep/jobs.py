@@ -32,6 +32,8 @@ SCREEN = "screen.txt"
 TRIAL = "PHMBENCH_TRIAL"
 """Variable with the folder of the trial that this process, and the ranks it starts, run; a run that is resumed by hand
 has none, and reports to nobody."""
+CUT_OFF = ("new", "interrupted")
+"""How a job stands that is to be begun, or gone on with."""
 ELSEWHERE = ("paths", "choices")
 """Keys that do not change what a run computes: where it lies, and by which words it was chosen."""
 

@@ -16,13 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from phmbench import interrupt
 from phmbench.config import Config
-from phmbench.errors import ConfigError, RecordError
-from phmbench.sweep import jobs, unsent
+from phmbench.errors import ConfigError
+from phmbench.sweep import jobs, unsent, workers
 from phmbench.sweep import study as studies
 from phmbench.sweep.composing import Check, Composer
 from phmbench.sweep.jobs import Job
 from phmbench.sweep.launchers import at_once, prepared, threads
 from phmbench.sweep.one_split import on_one_split
+from phmbench.sweep.outcomes import Outcomes
 
 if TYPE_CHECKING:
     import optuna
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from phmbench.sweep.space import Space
 
 log = logging.getLogger("phmbench")
-
-CUT_OFF = ("new", "interrupted")
 
 
 class SearchSweeper(Sweeper):
@@ -58,7 +57,6 @@ class SearchSweeper(Sweeper):
 
     def __init__(self, *, sampler: Any, params: Mapping[str, str] | None, n_jobs: int | None) -> None:
         self.sampler, self.params = sampler, dict(params or {})
-        self.failures, self.last_failure = 0, ""  # one after the other
         if n_jobs is not None and n_jobs < 1:
             raise ConfigError(f"hydra.sweeper.n_jobs: got {n_jobs}; expected trials at once, 1 or more; choose 1")
 
@@ -96,9 +94,11 @@ class SearchSweeper(Sweeper):
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self.context, task_function=self.task_function, config=self.config
         )
-        with studies.worker(self.folder) as self.worker:
+        with workers.worker(self.folder, shared=self.settings.storage is not None) as self.worker:
             study = self._study(base)
-            with studies.alone(self.folder):
+            keys = [parameter.key for parameter in self.space.parameters]
+            self.outcomes = Outcomes(study, folder=self.folder, objectives=self.settings.objectives, keys=keys)
+            with workers.alone(self.folder):
                 status.write(
                     self.folder, name=self.settings.sweep_name, storage=self.settings.storage,
                     n_trials=self.settings.n_trials, at_once=at_once(self.config),
@@ -126,7 +126,7 @@ class SearchSweeper(Sweeper):
             kept, name=self.settings.sweep_name, objectives=self.settings.objectives, identity=identity,
             sampler=None, pruner=samplers.pruner(self.settings.pruner),
         )  # fmt: skip
-        number = len(study.get_trials(deepcopy=False)) + 1000 * int(self.worker)
+        number = len(study.get_trials(deepcopy=False)) + self.worker.stride
         study.sampler = samplers.sampler(node, self.space.parameters, seed=int(self.config.seed) + number)
         return study
 
@@ -135,18 +135,17 @@ class SearchSweeper(Sweeper):
         from phmbench.sweep import samplers, storage
 
         first, most = 0, self.settings.max_failures
-        while self.failures < most and ((batch := self._batch(study)) or self._goes_on_elsewhere(study)):
+        while self.outcomes.failures < most and ((batch := self._batch(study)) or self._goes_on_elsewhere(study)):
             with storage.signs_of_life(study._storage, [job.trial["id"] for job in batch if job.trial]):
                 errors = self._launch(batch, first)
             first += len(batch)
-            for job in batch:
-                self._tell(study, job, errors.get(job.folder))
-        if self.failures >= most:
+            self.outcomes.tell(batch, errors)
+        if self.outcomes.failures >= most:
             said = "search: %d trials failed one after the other (max_failures); the last one: %s"
-            log.error(said, self.failures, self.last_failure)
+            log.error(said, self.outcomes.failures, self.outcomes.last_failure)
         if not samplers.left(study):
             log.info("search: every point of the grid was tried")
-        return self.failures
+        return self.outcomes.failures
 
     def _launch(self, batch: Sequence[Job], first: int) -> dict[Path, Exception]:
         """Run what is not run yet; the same values may have been drawn before, or be running elsewhere."""
@@ -158,49 +157,59 @@ class SearchSweeper(Sweeper):
         for folder in left:
             while jobs.standing(folder) == "running":
                 time.sleep(0.2)
-        cut_off = [job for job in left.values() if job.folder not in free and jobs.standing(job.folder) in CUT_OFF]
+        cut_off = [job for job in left.values() if job.folder not in free and jobs.standing(job.folder) in jobs.CUT_OFF]
         return {**errors, **self._launch(cut_off, first)} if cut_off else errors
 
     def _goes_on_elsewhere(self, study: optuna.Study) -> bool:
         """Whether a trial is run by what a search that was killed has left (processes of joblib): it ends soon, and
         then somebody must tell what it was worth."""
-        found = any(studies.is_left_behind(trial, self.folder) for trial in studies.states(study)["running"])
+        found = any(workers.is_left_behind(trial, self.folder) for trial in studies.states(study)["running"])
         if found:
             time.sleep(0.2)
         return found
 
     def _batch(self, study: optuna.Study) -> list[Job]:
         """The next trials: those that died first, then new ones; none where there are enough."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
         from phmbench.sweep import samplers, storage
 
-        with studies.alone(self.folder):
+        with workers.alone(self.folder):
             storage.bury(study)
             taken = [job for trial in self._dead(study) if (job := self._again(study, trial))]
             states = studies.states(study)
             left: float = self.settings.n_trials - sum(len(states[name]) for name in ("complete", "pruned", "running"))
             left = min(left, samplers.left(study))
-            while len(taken) < at_once(self.config) and left > 0 and self.failures < self.settings.max_failures:
-                if job := self._job(study, storage.asked(study)):
-                    taken.append(job)
-                    left -= 1
+            while (
+                len(taken) < at_once(self.config) and left > 0 and self.outcomes.failures < self.settings.max_failures
+            ):
+                with suppress(UpdateFinishedTrialError):  # this machine slept, and another has taken it
+                    if job := self._job(study, storage.asked(study)):
+                        taken.append(job)
+                        left -= 1
                 left = min(left, samplers.left(study))
         return taken
 
     def _dead(self, study: optuna.Study) -> list[Any]:
         running, shared = studies.states(study)["running"], self.settings.storage is not None
-        return [trial for trial in running if studies.is_dead(trial, self.folder, shared=shared)][
+        return [trial for trial in running if workers.is_dead(trial, self.folder, shared=shared)][
             : at_once(self.config)
         ]
 
     def _again(self, study: optuna.Study, dead: Any) -> Job | None:
         import optuna
 
-        if studies.dies_again(study, dead, self.folder):
-            said = f"its process died {studies.MOST_DEATHS} times without a further checkpoint; was the memory used up?"
-            self._failed(study, dead, said)
-            return None
-        study.sampler.before_trial(study, dead)  # a grid says there which point it is; it may have died before
-        return self._job(study, optuna.trial.Trial(study, dead._trial_id))  # has its values already
+        from phmbench.sweep import storage
+
+        with suppress(optuna.exceptions.UpdateFinishedTrialError):  # another machine has taken it, and runs its values
+            storage.sign(study, dead._trial_id)
+            if studies.dies_again(study, dead, self.folder):
+                times = f"{studies.MOST_DEATHS} times without a further checkpoint"
+                self.outcomes.failed(dead, f"its process died {times}; was the memory used up?")
+                return None
+            study.sampler.before_trial(study, dead)  # a grid says there which point it is; it may have died before
+            return self._job(study, optuna.trial.Trial(study, dead._trial_id))  # has its values already
+        return None
 
     def _job(self, study: optuna.Study, trial: Any) -> Job | None:
         """None where the check refuses the values together: then the trial has failed."""
@@ -211,10 +220,10 @@ class SearchSweeper(Sweeper):
         try:
             config = on_one_split(self.composer.job([*self.space.fixed, *words]), seed=int(self.composer.config.seed))
         except ConfigError as error:
-            self._failed(study, trial, str(error))
+            self.outcomes.failed(trial, str(error))
             return None
         folder = jobs.named(config, self.folder)
-        trial.set_user_attr("worker", self.worker)
+        trial.set_user_attr("worker", self.worker.name)
         trial.set_user_attr("folder", folder.name)
         reporting = {
             "storage": self.settings.storage,
@@ -229,61 +238,6 @@ class SearchSweeper(Sweeper):
         label = f"trial {trial.number}: {' '.join(f'{key}={value}' for key, value in short.items())}"
         return Job(tuple(words), config, folder, reporting, label, aside=True)
 
-    def _tell(self, study: optuna.Study, job: Job, error: Exception | None) -> None:
-        """Tell the study what became of a trial.
-
-        Raises:
-            RecordError: the disk is full.
-        """
-        from optuna.trial import TrialState
-
-        from phmbench.record.status import read_metrics
-        from phmbench.sweep import screen, storage
-
-        assert job.trial is not None
-        number, standing = job.trial["number"], jobs.standing(job.folder)
-        names = self.settings.objectives
-        result = read_metrics(job.folder) if standing == "done" else None
-        values = None if result is None else studies.values_of(names, result)
-        if standing == "pruned":
-            study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
-            log.info("trial %d: pruned%s", number, screen.pruned(job.folder, names[0]))
-        elif result is not None and values is not None:
-            self._require_same_data(study, number, str(result["data"]["hash"]))
-            study.tell(number, values, skip_if_finished=True)
-            log.info("trial %d: %s", number, ", ".join(f"{n} {v:.4g}" for n, v in zip(names, values, strict=True)))
-        else:
-            said = f"{', '.join(names)}: undefined" if standing == "done" else jobs.failure(job.folder)
-            said = str(error) if error is not None and standing in ("new", "interrupted") else said
-            if storage.is_of_disk(said):  # the trial stays as it is: the same command goes on with it
-                raise RecordError(f"trial {number}: {said}; the study is whole: the same command goes on")
-            self._failed(study, study.trials[number], said)
-            return
-        self.failures = 0
-
-    def _failed(self, study: optuna.Study, trial: Any, said: str) -> None:
-        """Tell that a trial has failed, and count it; another machine may have taken it for dead and told that."""
-        from optuna.exceptions import UpdateFinishedTrialError
-        from optuna.trial import TrialState
-
-        with suppress(UpdateFinishedTrialError):
-            study._storage.set_trial_user_attr(trial._trial_id, "error", said)
-        study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-        log.info("trial %d: failed: %s", trial.number, said)
-        self.failures, self.last_failure = self.failures + 1, said
-
-    def _require_same_data(self, study: optuna.Study, number: int, key: str) -> None:
-        """A trial of other recordings fails, and ends the search; where data are searched, each has its own."""
-        from optuna.trial import TrialState
-
-        if studies.searches_recordings(parameter.key for parameter in self.space.parameters):
-            return
-        try:
-            studies.require_same_data(study, key)
-        except ConfigError:
-            study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
-            raise
-
     @contextmanager
     def _told(self, study: optuna.Study) -> Iterator[None]:
         """Where a signal ends the search, its running trials are marked, and the user is told how to go on."""
@@ -292,7 +246,7 @@ class SearchSweeper(Sweeper):
         except BaseException as error:
             if interrupt.exit_code(error) is not None:
                 for trial in studies.states(study)["running"]:
-                    if trial.user_attrs.get("worker") == self.worker:
+                    if trial.user_attrs.get("worker") == self.worker.name:
                         with suppress(Exception):
                             study._storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
                 error.add_note(f"the study is in {self.folder}; go on with it: type the same command again")

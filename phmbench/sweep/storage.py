@@ -206,9 +206,14 @@ def asked(study: optuna.Study) -> optuna.Trial:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of signs of life, which `optimize` would give; `signs_of_life` does
         trial = study.ask()
-    if is_beating(study._storage):  # from here on: were this process killed now, nobody would know the trial for dead
-        study._storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]
+    sign(study, trial._trial_id)  # from here on: were this process killed now, nobody would know the trial for dead
     return trial
+
+
+def sign(study: optuna.Study, trial: int) -> None:
+    """Of life, of a trial by its id, where the storage takes them."""
+    if is_beating(study._storage):
+        study._storage.record_heartbeat(trial)  # type: ignore[attr-defined]
 
 
 def bury(study: optuna.Study) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phmbench.errors import ConfigError
-from phmbench.record import lock
 from phmbench.resolvers import metric_mode
 from phmbench.sweep.jobs import ELSEWHERE, standing
-from phmbench.sweep.storage import GRACE
 
 if TYPE_CHECKING:
     import optuna
@@ -25,7 +20,6 @@ if TYPE_CHECKING:
 
 IDENTITY = "phmbench"
 DATA = "data"
-WORKERS = "workers"
 MOST_DEATHS = 3  # of a trial's process, one after the other without a checkpoint between them
 OF_MODEL = ("model/parameters", "model/latency_s")
 """Objectives that are no metric, and are to be small."""
@@ -159,62 +153,6 @@ def values_of(objectives: Sequence[str], result: Mapping[str, Any]) -> list[floa
     known = {**result["metrics"], "model/parameters": result["model"]["parameters"]}
     found = [float("nan") if known.get(objective) is None else float(known[objective]) for objective in objectives]
     return found if all(map(math.isfinite, found)) else None
-
-
-@contextmanager
-def worker(folder: Path) -> Iterator[str]:
-    """A name for this process in the folder of a sweep, held by a lock that ends with it: so are dead trials known.
-
-    No name is given twice: the trials of a process that was killed must not look as if the next one ran them.
-    """
-    (folder / WORKERS).mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(sum(1 for _ in (folder / WORKERS).glob("*/"))):
-        place = folder / WORKERS / str(number)
-        with suppress(FileExistsError):
-            place.mkdir()
-            break
-    descriptor = lock.take(place)
-    try:
-        yield str(number)
-    finally:
-        lock.release(descriptor)
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """One process of this folder at a time: to count the trials and ask for one more."""
-    place = folder / WORKERS
-    place.mkdir(parents=True, exist_ok=True)
-    descriptor = lock.take(place, patience_s=600.0)
-    try:
-        yield
-    finally:
-        lock.release(descriptor)
-
-
-def is_dead(trial: FrozenTrial, folder: Path, *, shared: bool = False) -> bool:
-    """Whether a trial that the study calls running is run by nobody on this file system any more.
-
-    Args:
-        trial: running, as the study says.
-        folder: of the sweep; its lock (`alone`) is held.
-        shared: the study lies in a database, where other machines have trials too.
-    """
-    who, run = trial.user_attrs.get("worker"), trial.user_attrs.get("folder")
-    if who is None:  # whoever asked for it has died before it said so: both are done under the lock
-        begun = trial.datetime_start or datetime.now()
-        return not shared or (datetime.now() - begun).total_seconds() > GRACE
-    if not (folder / WORKERS / who).is_dir():
-        return False  # another machine's: a database knows by its signs of life
-    return lock.is_held(folder / WORKERS / who) is False and not (run and lock.is_held(folder / run))
-
-
-def is_left_behind(trial: FrozenTrial, folder: Path) -> bool:
-    """Whether a trial still runs, and the search that asked for it, on this file system, does not."""
-    who, run = trial.user_attrs.get("worker"), trial.user_attrs.get("folder")
-    if who is None or run is None or not (folder / WORKERS / who).is_dir():
-        return False
-    return lock.is_held(folder / WORKERS / who) is False and lock.is_held(folder / run) is True
 
 
 def dies_again(study: optuna.Study, trial: FrozenTrial, folder: Path) -> bool:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phmbench.sweep import storage, workers
 from phmbench.sweep import study as studies
 
 if TYPE_CHECKING:
@@ -126,16 +127,17 @@ def read(study: optuna.Study, folder: Path) -> Trials:
     objectives = tuple(identity.get("objectives") or ["value"] * len(study.directions))
     fixed = identity.get("fixed") or {}
     most = fixed.get("trainer.max_epochs")
-    rows = [_row(trial, folder, objectives[0], most) for trial in study.get_trials(deepcopy=False)]
+    shared = storage.is_beating(study._storage)
+    rows = [_row(trial, folder, objectives[0], most, shared) for trial in study.get_trials(deepcopy=False)]
     larger = tuple(direction.name == "MAXIMIZE" for direction in study.directions)
     space = identity.get("space") or {key: {} for row in rows for key in row.chosen}
     several = fixed.get("repeats", 1) != 1 or fixed.get("folds") is not None or bool({"repeats", "folds"} & set(space))
     return Trials(folder, objectives, larger, tuple(rows), space, several)
 
 
-def _row(trial: FrozenTrial, folder: Path, objective: str, most: int | None) -> Row:
+def _row(trial: FrozenTrial, folder: Path, objective: str, most: int | None, shared: bool) -> Row:
     state = STATES[trial.state.name]
-    if state == "running" and studies.is_dead(trial, folder):
+    if state == "running" and workers.is_dead(trial, folder, shared=shared):
         state = "interrupted"
     name = str(trial.user_attrs.get("folder", ""))
     result = _result(folder / name) if name and state == "complete" else {}

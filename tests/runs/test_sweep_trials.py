@@ -166,7 +166,7 @@ def test_two_processes_share_one_study(tmp_path: Path, cache: Path):
         _, err = process.communicate(timeout=200)
         assert process.returncode == 0, err
     assert counted(tmp_path) == {"COMPLETE": 5}
-    assert {trial.user_attrs["worker"] for trial in trials(tmp_path)} == {"0", "1"}
+    assert len({trial.user_attrs["worker"] for trial in trials(tmp_path)}) == 2
     assert len(list(tmp_path.glob("out/sweeps/mine/*/metrics.json"))) == 5
 
 

@@ -78,15 +78,19 @@ def composer():
 def test_values_that_are_refused_together_are_a_trial_that_failed(composer: Composer, tmp_path: Path):
     """Each is good beside the first ones of the others, so that no check of the space sees it."""
     optuna = pytest.importorskip("optuna")
+    from phmbench.sweep.outcomes import Outcomes
     from phmbench.sweep.search import SearchSweeper
     from phmbench.sweep.space import Parameter, Space
+    from phmbench.sweep.workers import Worker
 
     epochs = [Parameter("trainer.max_epochs", choices=(2, 1)), Parameter("trainer.min_epochs", choices=(1, 2))]
     sweeper = SearchSweeper(sampler=None, params=None, n_jobs=None)
-    sweeper.composer, sweeper.space, sweeper.folder, sweeper.worker = composer, Space(epochs, [], []), tmp_path, "0"
+    sweeper.composer, sweeper.space, sweeper.folder = composer, Space(epochs, [], []), tmp_path
+    sweeper.worker = Worker("here-0", 0)
     sweeper.settings = cast(Any, SimpleNamespace(storage=None, objectives=["val/macro_f1"], pruner=None))
     composer.first_of(sweeper.space)
     study = optuna.create_study()
+    sweeper.outcomes = Outcomes(study, folder=tmp_path, objectives=["val/macro_f1"], keys=[])
     study.enqueue_trial({"trainer.max_epochs": 1, "trainer.min_epochs": 2})
     study.enqueue_trial({"trainer.max_epochs": 2, "trainer.min_epochs": 2})
     assert sweeper._job(study, study.ask()) is None

@@ -6,15 +6,15 @@ import errno
 import importlib.util
 import resource
 import sys
-from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from phmbench.errors import ConfigError, RecordError
 from phmbench.sweep import storage, study
+from phmbench.sweep.jobs import Job
+from phmbench.sweep.outcomes import Outcomes
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="the extra for searches")
 
@@ -76,11 +76,9 @@ def test_a_study_that_cannot_be_written_says_what_to_do():
 def test_a_full_disk_ends_the_search_and_leaves_its_trial(tmp_path: Path):
     """Here a limit on the size of files, in the words of a record; an error of the trial's own is told."""
     from phmbench.record import atomic
-    from phmbench.sweep.jobs import Job
-    from phmbench.sweep.search import SearchSweeper
 
-    sweeper, found = SearchSweeper(sampler=None, params=None, n_jobs=None), begun(storage.opened(None, tmp_path))
-    sweeper.settings = cast(Any, SimpleNamespace(objectives=[NAME]))
+    found = begun(storage.opened(None, tmp_path))
+    outcomes = Outcomes(found, folder=tmp_path, objectives=[NAME], keys=[])
     trial = storage.asked(found)
     job = Job((), {}, tmp_path / "run", {"number": 0, "id": trial._trial_id})
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -91,12 +89,12 @@ def test_a_full_disk_ends_the_search_and_leaves_its_trial(tmp_path: Path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     with pytest.raises(RecordError, match=r"trial 0: .*got File too large.*the study is whole: the same command goes"):
-        sweeper._tell(found, job, full.value)
+        outcomes.tell([job], {job.folder: full.value})
     assert found.trials[0].state.name == "RUNNING"
-    sweeper._tell(found, job, ZeroDivisionError("no space left"))
+    outcomes.tell([job], {job.folder: ZeroDivisionError("no space left")})
     assert found.trials[0].state.name == "FAIL"
-    assert (sweeper.failures, sweeper.last_failure) == (1, "no space left")
-    sweeper._failed(found, found.trials[0], "told a second time, after another machine has told it")
+    assert (outcomes.failures, outcomes.last_failure) == (1, "no space left")
+    outcomes.failed(found.trials[0], "told a second time, after another machine has told it")
     assert found.trials[0].user_attrs["error"] == "no space left"
 
 
@@ -167,40 +165,6 @@ def test_a_run_whose_objective_is_undefined_is_worth_nothing(value: float | None
     result = {"metrics": {NAME: value}, "model": {"parameters": 7}}
     assert study.values_of([NAME, "model/parameters"], result) is None
     assert study.values_of(["model/parameters"], result) == [7.0]
-
-
-def test_a_name_of_a_process_is_not_given_twice(tmp_path: Path):
-    """Else the next one would look as if it ran the trials of the one before, which was killed."""
-    (tmp_path / "run").mkdir()
-    with study.worker(tmp_path) as first:
-        trial: Any = SimpleNamespace(user_attrs={"worker": first, "folder": "run"})
-        assert not study.is_dead(trial, tmp_path)
-    with study.worker(tmp_path) as second, study.worker(tmp_path) as third:
-        assert len({first, second, third}) == 3
-        assert study.is_dead(trial, tmp_path)
-    nobody: Any = SimpleNamespace(user_attrs={}, datetime_start=datetime.now())
-    assert study.is_dead(nobody, tmp_path)
-    assert not study.is_dead(nobody, tmp_path, shared=True)
-    nobody.datetime_start = datetime.now() - timedelta(hours=1)
-    assert study.is_dead(nobody, tmp_path, shared=True)
-    elsewhere: Any = SimpleNamespace(user_attrs={"worker": "77", "folder": "run"})
-    assert not study.is_dead(elsewhere, tmp_path)
-
-
-def test_a_trial_whose_run_outlives_its_search_is_not_dead(tmp_path: Path):
-    from phmbench.record import lock
-
-    (tmp_path / "run").mkdir()
-    with study.worker(tmp_path) as first:
-        pass
-    trial: Any = SimpleNamespace(user_attrs={"worker": first, "folder": "run"})
-    held = lock.take(tmp_path / "run")
-    assert not study.is_dead(trial, tmp_path)
-    assert study.is_left_behind(trial, tmp_path)  # somebody has to tell what it was worth
-    lock.release(held)
-    assert study.is_dead(trial, tmp_path)
-    assert not study.is_left_behind(trial, tmp_path)
-    assert not study.is_left_behind(SimpleNamespace(user_attrs={"worker": "77", "folder": "run"}), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from phmbench.errors import RecordError
-from phmbench.sweep import status, storage
+from phmbench.sweep import status, storage, workers
 from phmbench.sweep import study as studies
 
 optuna = pytest.importorskip("optuna")
@@ -24,7 +24,7 @@ def folder(tmp_path):
         trial.suggest_float("lr", 0, 1)
         study.tell(trial, value, state=None if value else optuna.trial.TrialState.FAIL)
     dead = study.ask()
-    (tmp_path / studies.WORKERS / "0").mkdir(parents=True)
+    (tmp_path / workers.FOLDER / "0").mkdir(parents=True)
     dead.set_user_attr("worker", "0")
     dead.set_user_attr("folder", "gone")
     status.write(tmp_path, name="s", storage=None, n_trials=10, at_once=2)
