@@ -96,8 +96,6 @@ class SearchSweeper(Sweeper):
         )
         with workers.worker(self.folder, shared=self.settings.storage is not None) as self.worker:
             study = self._study(base)
-            keys = [parameter.key for parameter in self.space.parameters]
-            self.outcomes = Outcomes(study, folder=self.folder, objectives=self.settings.objectives, keys=keys)
             with workers.alone(self.folder):
                 status.write(
                     self.folder, name=self.settings.sweep_name, storage=self.settings.storage,
@@ -114,9 +112,10 @@ class SearchSweeper(Sweeper):
         from phmbench.sweep import samplers, storage
 
         kept = storage.opened(self.settings.storage, self.folder)
+        keys = [parameter.key for parameter in self.space.parameters]
         identity = {
             "space": {parameter.key: parameter.plain() for parameter in self.space.parameters},
-            "fixed": studies.fixed(base, [parameter.key for parameter in self.space.parameters]),
+            "fixed": studies.fixed(base, keys),
             "objectives": self.settings.objectives,
         }
         node: Any = (
@@ -128,6 +127,7 @@ class SearchSweeper(Sweeper):
         )  # fmt: skip
         number = len(study.get_trials(deepcopy=False)) + self.worker.stride
         study.sampler = samplers.sampler(node, self.space.parameters, seed=int(self.config.seed) + number)
+        self.outcomes = Outcomes(study, folder=self.folder, objectives=self.settings.objectives, keys=keys)
         return study
 
     def _run(self, study: optuna.Study) -> int:
