@@ -5,32 +5,16 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge
 from numpy.typing import NDArray
 
 from phmbench.errors import ConfigError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from phmbench.types import Batch
+from phmbench.estimators.contract import Features, Rows
 
 LEAST = 1e-6  # probability below which scores are not told apart: a vote of no tree is not a proof
-
-
-class Features(Protocol):
-    """What is computed of each window alone."""
-
-    raw: bool  # of the signal as it was stored, not as it is normalised
-
-    def __call__(self, batch: Batch) -> Tensor:
-        """A row for each window: (B, F)."""
-
-    def names(self, channels: int) -> list[str]:
-        """Of its columns, F."""
 
 
 class OnFeatures:
@@ -42,10 +26,14 @@ class OnFeatures:
         grid: settings of the classifier to choose among: all combinations of these values.
         budget: the most combinations.
         standardise: bring each feature to zero mean and unit variance, those of training.
+        balance: what has the same weight altogether in the fit: each window ("none"), each class ("classes"), or each
+            class and within it each rig that has it ("classes_and_rigs").
 
     Raises:
         ConfigError: more combinations than the budget has.
     """
+
+    whole = False
 
     def __init__(
         self,
@@ -55,8 +43,9 @@ class OnFeatures:
         grid: Mapping[str, Sequence[Any]],
         budget: Annotated[int, Ge(1)],
         standardise: bool,
+        balance: Literal["none", "classes", "classes_and_rigs"],
     ) -> None:
-        self.features, self.classifier, self.standardise = features, classifier, standardise
+        self.features, self.classifier, self.standardise, self.balance = features, classifier, standardise, balance
         self.settings = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
         if len(self.settings) > budget:
             raise ConfigError(
@@ -65,40 +54,53 @@ class OnFeatures:
                 "that are compared"
             )
 
-    def fit(
-        self, values: NDArray[np.float32], label: NDArray[np.int64], *, setting: Mapping[str, Any], seed: int
-    ) -> Fitted:
+    def fit(self, rows: Rows, *, setting: Mapping[str, Any], seed: int) -> Fitted:
         """One classifier, fitted to training windows.
 
         Args:
-            values: (N, F), finite.
-            label: (N,) class indices.
+            rows: training windows.
             setting: one of `settings`.
             seed: of what it draws, if it does.
 
         Raises:
             ConfigError: scikit-learn refuses the setting.
         """
+        values = rows.values
         mean = values.mean(0, dtype=np.float64) if self.standardise else np.zeros(values.shape[1])
         spread = values.std(0, dtype=np.float64) if self.standardise else np.ones(values.shape[1])
         spread = np.where(spread > 0, spread, 1.0)
+        weight = weights(rows.label, rows.rig if self.balance == "classes_and_rigs" else np.zeros_like(rows.label))
         try:
             model = self.classifier(**setting)
             if "random_state" in inspect.signature(type(model)).parameters:
                 model.set_params(random_state=seed)
-            model.fit((values - mean) / spread, label)
+            model.fit((values - mean) / spread, rows.label, sample_weight=None if self.balance == "none" else weight)
         except (ValueError, TypeError) as error:
             raise ConfigError(f"estimator: {' '.join(str(error).split())}") from error
-        return Fitted(model, mean, spread)
+        return Fitted(model, mean, spread, len(rows.classes))
+
+
+def weights(label: NDArray[np.int64], rig: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of windows, so that each class weighs the same, and within it each rig that has it; their mean is 1.
+
+    Shapes: (N,) and (N,) to (N,).
+    """
+    classes, of_class = np.unique(label, return_inverse=True)
+    rigs, of_rig = np.unique(rig, return_inverse=True)
+    cell = of_class * len(rigs) + of_rig  # (N,) of a class on a rig
+    windows = np.bincount(cell, minlength=len(classes) * len(rigs))
+    has = (windows.reshape(len(classes), len(rigs)) > 0).sum(1)  # rigs of each class
+    weight: NDArray[np.float64] = len(label) / (len(classes) * has[of_class] * windows[cell])
+    return weight
 
 
 class Fitted:
     """A fitted classifier that gives one score a class."""
 
-    def __init__(self, model: Any, mean: NDArray[np.float64], spread: NDArray[np.float64]) -> None:
-        self.model, self.mean, self.spread = model, mean, spread
+    def __init__(self, model: Any, mean: NDArray[np.float64], spread: NDArray[np.float64], classes: int) -> None:
+        self.model, self.mean, self.spread, self.classes = model, mean, spread, classes
 
-    def scores(self, values: NDArray[np.float32], classes: int) -> NDArray[np.float32]:
+    def scores(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log-probabilities, or the distances from its boundaries where a classifier has no probabilities.
 
         Shapes: (N, F) to (N, K); a class that training does not have gets the lowest score.
@@ -111,6 +113,6 @@ class Fitted:
             found = np.asarray(self.model.decision_function(scaled), np.float64)
             found = np.stack([-found, found], 1) / 2 if found.ndim == 1 else found
             lowest = float(found.min()) - 1.0 if found.size else 0.0
-        whole = np.full((len(values), classes), lowest, np.float32)
+        whole = np.full((len(values), self.classes), lowest, np.float32)
         whole[:, self.model.classes_] = found
         return whole

@@ -13,6 +13,11 @@ class Band(NamedTuple):
     high: float
 
 
+EDGE = 0.05
+"""Share of the envelope at each end that is not counted: where both ends meet, as they do for the Fourier transform, a
+window has a leap, which whitening makes an impact of."""
+
+
 def bands(levels: int) -> list[Band]:
     """The tree of bands: whole, halves, thirds, quarters, sixths, eighths, …; `levels` of them."""
     parts = [1, *(n for k in range(1, levels + 1) for n in (2**k, 3 * 2 ** (k - 1)))][:levels]
@@ -45,6 +50,8 @@ def kurtogram(signal: Tensor, *, levels: int = 7) -> Tensor:
     for band in tree:
         inside = spectrum[..., round(band.low * half) : round(band.high * half)]
         power = torch.fft.ifft(inside).abs().double().square()  # (B, C, lines): squared envelope
+        edge = round(EDGE * power.shape[-1])
+        power = power[..., edge : power.shape[-1] - edge]
         mean = power.mean(-1)
         found.append(power.square().mean(-1) / torch.where(mean > 0, mean, 1.0).square() - 2)
     return torch.stack(found, -1).to(signal.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from phmbench.config import Config
 from phmbench.errors import ConfigError
+from phmbench.estimators.contract import Rows
 from phmbench.metrics import Collected, classification_metrics
 from phmbench.record import Record
 
 if TYPE_CHECKING:
     from phmbench.data.datamodule import VibrationData
-    from phmbench.estimators.on_features import Fitted, OnFeatures
+    from phmbench.estimators.contract import Estimator, Fitted
     from phmbench.training.fit import Fitted as Result
+    from phmbench.types import Batch
 
 WINDOWS = 256  # read and described at once
 
@@ -36,27 +38,27 @@ def run(*, cfg: Config, record: Record) -> dict[str, Any]:
     from phmbench import build
     from phmbench.pipelines.outcome import describe, prepared
 
-    estimator: OnFeatures = build.estimator(cfg)
+    estimator: Estimator = build.estimator(cfg)
     data = prepared(cfg, record)
     return describe(cfg, data, _fitted(cfg, record, data, estimator))
 
 
-def _fitted(cfg: Config, record: Record, data: VibrationData, estimator: OnFeatures) -> Result:
+def _fitted(cfg: Config, record: Record, data: VibrationData, estimator: Estimator) -> Result:
     from phmbench.training.fit import Fitted as Result
 
     begun = time.perf_counter()
     sets = {name: getattr(data.assignment, name) for name in ("train", "val", "test")}
     if not cfg["test"]:
         sets["test"] = sets["test"][:0]
-    tables = {name: _table(data, rows, estimator) for name, rows in sets.items()}
-    _leave_out_unknown(data, tables, estimator)
+    tables = _tables(data, sets, estimator, seed=cfg["seed"])
+    _leave_out_unknown(data, sets, tables, estimator)
     described = time.perf_counter()
     fitted, setting, validation = _chosen(cfg, data, sets, tables, estimator)
     data.notes.append(f"validation chose {_said(setting)} of {len(estimator.settings)} settings")
     chosen = time.perf_counter()
     metrics, confusion = {f"val/{name}": value for name, value in validation.items()}, None
     if cfg["test"]:
-        tested = _collected(data, sets["test"], fitted.scores(tables["test"], len(data.classes)))
+        tested = _collected(data, sets["test"], fitted.scores(tables["test"]))
         metrics |= {f"test/{name}": value for name, value in _metrics(data, tested, groups=True).items()}
         confusion = _keep(record, data, tested)
     seconds = {
@@ -67,39 +69,71 @@ def _fitted(cfg: Config, record: Record, data: VibrationData, estimator: OnFeatu
     return Result(metrics=metrics, confusion=confusion, parameters=None, seconds=seconds)
 
 
-def _table(data: VibrationData, rows: NDArray[np.int64], estimator: OnFeatures) -> NDArray[np.float32]:
-    """Features of windows, (N, F)."""
-    parts = [estimator.features(batch).float().numpy() for batch in _batches(data, rows, raw=estimator.features.raw)]
-    width = len(estimator.features.names(data.facts.channels))
-    return np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
+def _tables(
+    data: VibrationData, sets: dict[str, NDArray[np.int64]], estimator: Estimator, *, seed: int
+) -> dict[str, NDArray[np.float32]]:
+    """Features of the windows of each set, (N, F); what they need to know before is of training windows.
+
+    Raises:
+        ConfigError: the windows are not such as the features need.
+    """
+    features = estimator.features
+
+    def training() -> Iterator[Batch]:
+        return _batches(data, sets["train"], raw=features.raw)
+
+    try:
+        data.notes += features.learn(training, seed=seed)
+        found = {
+            name: [features(batch).float().numpy() for batch in _batches(data, rows, raw=features.raw)]
+            for name, rows in sets.items()
+        }
+    except ValueError as error:
+        raise ConfigError(f"estimator.features: {' '.join(str(error).split())}") from error
+    empty = found["train"][0][:0]
+    return {name: np.concatenate([empty, *parts]) for name, parts in found.items()}
 
 
-def _batches(data: VibrationData, rows: NDArray[np.int64], *, raw: bool) -> Iterator[Any]:
+def _batches(data: VibrationData, rows: NDArray[np.int64], *, raw: bool) -> Iterator[Batch]:
     for start in range(0, len(rows), WINDOWS):
         yield data.batch(rows[start : start + WINDOWS], raw=raw)
 
 
-def _leave_out_unknown(data: VibrationData, tables: dict[str, NDArray[np.float32]], estimator: OnFeatures) -> None:
+def _leave_out_unknown(
+    data: VibrationData,
+    sets: dict[str, NDArray[np.int64]],
+    tables: dict[str, NDArray[np.float32]],
+    estimator: Estimator,
+) -> None:
     """A feature that is not known of every window (lines of a bearing without geometry) is none.
 
     Raises:
-        ConfigError: no feature is left.
+        ConfigError: no feature is left, or the estimator needs all of them.
     """
     known = np.logical_and.reduce([np.isfinite(table).all(0) for table in tables.values()])
+    if known.all():
+        return
+    if estimator.whole:
+        rows = np.concatenate([sets[name][~np.isfinite(table).all(1)] for name, table in tables.items()])
+        rigs = sorted({str(rig) for rig in data.table["rig"].iloc[data.windows.recording[rows]]})
+        raise ConfigError(
+            f"estimator: needs speed and fault orders of each window; got {len(rows)} windows without, of "
+            f"{', '.join(rigs)}; expected bpfo, bpfi, bsf, ftf and speed_rpm; choose estimator=comb, which needs the "
+            "speed alone, or other rigs"
+        )
     if not known.any():
         raise ConfigError(
             "estimator.features: no feature is known of all windows; got rigs without speed or geometry; expected one "
             "at least; choose another estimator"
         )
-    if not known.all():
-        names = estimator.features.names(data.facts.channels)
-        left = [name for name, is_known in zip(names, known, strict=True) if not is_known]
-        data.notes.append(
-            f"{len(left)} of {len(names)} features are not known of all windows and left out: {', '.join(left[:5])}"
-            f"{', …' if len(left) > 5 else ''}"
-        )
-        for name in tables:
-            tables[name] = tables[name][:, known]
+    names = estimator.features.names(data.facts.channels)
+    left = [name for name, is_known in zip(names, known, strict=True) if not is_known]
+    data.notes.append(
+        f"{len(left)} of {len(names)} features are not known of all windows and left out: {', '.join(left[:5])}"
+        f"{', …' if len(left) > 5 else ''}"
+    )
+    for name in tables:
+        tables[name] = tables[name][:, known]
 
 
 def _chosen(
@@ -107,18 +141,19 @@ def _chosen(
     data: VibrationData,
     sets: dict[str, NDArray[np.int64]],
     tables: dict[str, NDArray[np.float32]],
-    estimator: OnFeatures,
-) -> tuple[Fitted, dict[str, Any], dict[str, float]]:
+    estimator: Estimator,
+) -> tuple[Fitted, Mapping[str, Any], dict[str, float]]:
     """The setting that is best by the monitor, the first of equals; and its validation metrics."""
     from phmbench.resolvers import metric_mode
 
     sign = 1.0 if metric_mode(cfg["monitor"]) == "max" else -1.0
     name = cfg["monitor"].removeprefix("val/")
-    label = data.label_of[data.windows.recording[sets["train"]]]
+    recording = data.windows.recording[sets["train"]]
+    rows = Rows(tables["train"], data.label_of[recording], data.rig_of[recording], data.classes)
     found = []
     for setting in estimator.settings:
-        fitted = estimator.fit(tables["train"], label, setting=setting, seed=cfg["seed"])
-        scores = fitted.scores(tables["val"], len(data.classes))
+        fitted = estimator.fit(rows, setting=setting, seed=cfg["seed"])
+        scores = fitted.scores(tables["val"])
         metrics = _metrics(data, _collected(data, sets["val"], scores))
         found.append((sign * np.nan_to_num(metrics[name], nan=-np.inf), fitted, setting, metrics))
     _, fitted, setting, metrics = max(found, key=lambda one: one[0])
@@ -152,5 +187,5 @@ def _keep(record: Record, data: VibrationData, tested: Collected) -> dict[str, A
     return fit.write_predictions(record, data, tested)
 
 
-def _said(setting: dict[str, Any]) -> str:
+def _said(setting: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in setting.items()) or "the only one"

@@ -14,8 +14,9 @@ from phmbench import build, instead, run
 from phmbench.check import check
 from phmbench.config import Config
 from phmbench.errors import ConfigError
-from phmbench.estimators.on_features import OnFeatures
-from phmbench.features.tables import Amplitudes, FaultLines, LogSpectrum, Nothing
+from phmbench.estimators.contract import Rows
+from phmbench.estimators.on_features import OnFeatures, weights
+from phmbench.features.tables import Amplitudes, FaultHeights, FaultLines, FreeComb, LogSpectrum, Nothing
 from phmbench.pipelines import baseline
 from phmbench.types import Batch, Context
 from tests.contract.composing import QUICK, composed
@@ -34,10 +35,23 @@ def windows(count: int = 6, *, length: int = 2048, channels: int = 2) -> Batch:
     return Batch(signal, label, torch.zeros(count, dtype=torch.int64), torch.arange(count), context)
 
 
-LINES = {"harmonics": 5, "tolerance": 0.02, "low_hz": 500.0, "high_hz": 10_000.0}
+ENVELOPE = {"whiten": True, "band": [500.0, 10_000.0]}
+LINES = {"harmonics": 5, "tolerance": 0.02, **ENVELOPE}
 
 
-@pytest.mark.parametrize("features", [Nothing(), Amplitudes(), LogSpectrum(bins=16), FaultLines(**LINES)])
+@pytest.mark.parametrize(
+    "features",
+    [
+        Nothing(),
+        Amplitudes(),
+        LogSpectrum(bins=16),
+        FaultLines(**LINES),
+        FaultLines(**{**LINES, "whiten": False, "band": None}),
+        FaultHeights(**LINES),
+        FreeComb(harmonics=2, **ENVELOPE),
+    ],
+    ids=lambda features: type(features).__name__,
+)
 def test_a_table_has_a_name_for_each_column_and_a_row_for_each_window(features):
     batch = windows()
     table = features(batch)
@@ -59,8 +73,15 @@ def test_lines_of_a_bearing_without_geometry_are_not_known():
     assert table[:, [name not in unknown for name in names]].isfinite().all()
 
 
-def estimator(classifier=RandomForestClassifier, grid=None, **more) -> OnFeatures:
-    return OnFeatures(features=Nothing(), classifier=classifier, grid=grid or {}, budget=4, standardise=True, **more)
+def estimator(classifier=RandomForestClassifier, grid=None) -> OnFeatures:
+    return OnFeatures(
+        features=Nothing(), classifier=classifier, grid=grid or {}, budget=4, standardise=True, balance="classes"
+    )
+
+
+def rows(values, label, classes: int = 3) -> Rows:
+    label = np.asarray(label, np.int64)
+    return Rows(np.asarray(values, np.float32), label, np.zeros_like(label), tuple("abcde"[:classes]))
 
 
 def test_settings_are_all_combinations_within_the_budget():
@@ -75,7 +96,7 @@ def test_scores_of_a_class_that_training_lacks_are_the_lowest(classifier):
     draw = np.random.default_rng(0)
     label = np.arange(60) % 3 * 2  # 0, 2 and 4 of five
     values = (label[:, None] + 0.1 * draw.normal(size=(60, 2))).astype(np.float32)
-    scores = estimator(classifier).fit(values, label, setting={}, seed=0).scores(values, 5)
+    scores = estimator(classifier).fit(rows(values, label, 5), setting={}, seed=0).scores(values)
     assert scores.shape == (60, 5)
     assert (scores.argmax(1) == label).all()
     assert (scores[:, [1, 3]] <= scores[:, [0, 2, 4]].min(1, keepdims=True)).all()
@@ -83,14 +104,25 @@ def test_scores_of_a_class_that_training_lacks_are_the_lowest(classifier):
 
 def test_two_classes_by_distance_have_a_score_each():
     values = np.array([[-2.0], [-1.0], [1.0], [2.0]], np.float32)
-    scores = estimator(SVC).fit(values, np.array([0, 0, 1, 1]), setting={}, seed=0).scores(values, 2)
+    scores = estimator(SVC).fit(rows(values, [0, 0, 1, 1], 2), setting={}, seed=0).scores(values)
     assert (scores.argmax(1) == [0, 0, 1, 1]).all()
     np.testing.assert_allclose(scores[:, 0], -scores[:, 1])
 
 
 def test_a_setting_that_scikit_learn_refuses():
     with pytest.raises(ConfigError, match=r"estimator: .*min_samples_leaf"):
-        estimator().fit(np.ones((4, 1), np.float32), np.array([0, 1, 0, 1]), setting={"min_samples_leaf": 0}, seed=0)
+        estimator().fit(rows(np.ones((4, 1)), [0, 1, 0, 1]), setting={"min_samples_leaf": 0}, seed=0)
+
+
+def test_weights_of_classes_and_of_rigs_within_them():
+    """Six windows: class 0 has three on rig 0 and one on rig 1, class 1 two on rig 1.
+
+    Of classes: each half of 6, so 3/4 in class 0 and 3/2 in class 1. Of rigs too: in class 0 each rig has 3/2, so that
+    the three windows weigh 1/2 and the one 3/2.
+    """
+    label, rig = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 1])
+    np.testing.assert_allclose(weights(label, np.zeros(6, int)), [0.75] * 4 + [1.5] * 2)
+    np.testing.assert_allclose(weights(label, rig), [0.5] * 3 + [1.5] + [1.5] * 2)
 
 
 WORDS = (*QUICK, "pipeline=baseline", "data.window=1024", "data.hop=1024", "data.sources.simulated.seconds=1")
@@ -127,6 +159,7 @@ def test_features_that_are_not_known_everywhere_are_left_out_and_noted(job: Conf
     data = build.data(job)
     data.assign()
     tables = {"train": np.ones((3, 3), np.float32), "test": np.array([[1, np.nan, 1]], np.float32)}
+    sets = {"train": data.assignment.train[:3], "test": data.assignment.test[:1]}
 
     class Three(Nothing):
         def names(self, channels: int) -> list[str]:
@@ -134,14 +167,14 @@ def test_features_that_are_not_known_everywhere_are_left_out_and_noted(job: Conf
 
     one = estimator()
     one.features = Three()
-    baseline._leave_out_unknown(data, tables, one)
+    baseline._leave_out_unknown(data, sets, tables, one)
     assert [table.shape[1] for table in tables.values()] == [2, 2]
     assert data.notes[-1] == "1 of 3 features are not known of all windows and left out: b"
     tables["test"][:] = np.nan
     with pytest.raises(
         ConfigError, match="no feature is known of all windows; got rigs without speed or geometry; expe"
     ):
-        baseline._leave_out_unknown(data, tables, one)
+        baseline._leave_out_unknown(data, sets, tables, one)
 
 
 @pytest.mark.parametrize(
