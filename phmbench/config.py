@@ -1,5 +1,4 @@
-"""From the words on the command line to one plain, resolved configuration. Imports Hydra, never torch, NumPy or
-pandas."""
+"""From the words on the command line to one plain, resolved configuration. Imports Hydra, and nothing heavy."""
 
 from __future__ import annotations
 
@@ -58,6 +57,7 @@ class Run:
     profile: bool
     test: bool
     fit_memory: bool
+    other_splits: Mapping[str, Any] | None
     paths: Paths
     data: Mapping[str, Any]
     task: Mapping[str, Any]

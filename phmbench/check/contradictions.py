@@ -42,7 +42,13 @@ def check_contradictions(config: Mapping[str, object]) -> list[Finding]:
         if config.get("fit_memory") is True:
             return [Finding("fit_memory", "nothing is trained by pipeline=evaluate; set data.batch_size for its test")]
         return []
-    return [*_seeds(config), *_of_trainer(trainer), *_of_schedule(trainer, task), *_of_callbacks(config, trainer)]
+    return [
+        *_seeds(config),
+        *_of_splits(config),
+        *_of_trainer(trainer),
+        *_of_schedule(trainer, task),
+        *_of_callbacks(config, trainer),
+    ]
 
 
 def _name(node: object) -> str:
@@ -60,6 +66,12 @@ def _seeds(config: Mapping[str, object]) -> Iterator[Finding]:
         yield Finding(
             "repeats", f"the last seed is too large; got {last:.0f}; expected at most {LARGEST_SEED}; lower seed"
         )
+
+
+def _of_splits(config: Mapping[str, object]) -> Iterator[Finding]:
+    if config.get("other_splits") and config.get("test") is False:
+        what = "they are compared on their test sets; got some beside test=false; remove one of the two"
+        yield Finding("other_splits", what)
 
 
 def _of_trainer(trainer: Mapping[str, object]) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 NODES = frozenset({"data", "task", "model", "trainer", "pipeline"})
 """Root keys that must be nodes."""
-MAPPINGS_OF_NODES = frozenset({"logger", "trainer.callbacks", "data.sources"})
+MAPPINGS_OF_NODES = frozenset({"logger", "trainer.callbacks", "data.sources", "other_splits"})
 """Mappings whose values are nodes, or null for one that is switched off."""
 SLOTS = {"task": frozenset({"split", "head"}), "data": frozenset({"rigs"}), "trainer": frozenset({"callbacks"})}
 """Keys of a node that others than its target take."""
@@ -25,6 +25,7 @@ PASSED = {
 may set them."""
 OFFERED = {
     "task.split": frozenset({"seed"}),
+    "other_splits.*": frozenset({"seed"}),
     "trainer": frozenset({"callbacks", "enable_progress_bar", "plugins", "profiler"}),
     "trainer.callbacks.*": frozenset({"dirpath", "warn", "init"}),
     "logger.*": frozenset({"save_dir", "dir", "logdir"}),
@@ -50,6 +51,7 @@ HOMES = {
     "data.sources.*": ("phmbench.data.sources",),
     "task": ("phmbench.tasks",),
     "task.split": ("phmbench.data.splits",),
+    "other_splits.*": ("phmbench.data.splits",),
     "task.head": ("phmbench.heads",),
     "task.algorithm": ("phmbench.algorithms",),
     "task.optimizer": ("torch.optim",),

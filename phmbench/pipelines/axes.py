@@ -1,14 +1,14 @@
-"""Two loops around any pipeline: `folds=all` and `repeats=N`, each fit in a directory of its own."""
+"""Loops around any pipeline: `other_splits`, `folds=all` and `repeats=N`, each fit in a directory of its own."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phmbench.config import Config
-from phmbench.errors import ConfigError, DataError
+from phmbench.errors import ConfigError, DataError, LeakageError
 from phmbench.record import Record
 from phmbench.training import ranks
 
@@ -21,11 +21,48 @@ Pipeline = Callable[..., dict[str, Any]]
 def run(config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]:
     """Run a pipeline once, or once per fold and seed; the result with means and standard deviations.
 
-    Fits that the record already holds as done are not run again, so that a run which was cut off goes on where it was.
+    With other splits the same is run with each of them, too: the result is that of the split itself, and holds theirs
+    beside it. Fits that the record already holds as done are not run again, so that a run which was cut off goes on
+    where it was.
 
     Raises:
         DataError: folds are asked for of a split that holds nothing out by value.
     """
+    found = _folds(config, record, pipeline)
+    others = config.get("other_splits")
+    if not others:
+        return found
+    rows = [_other(name, node, config, record, pipeline) for name, node in others.items() if node]
+    ran = [found["seconds"], *(row["seconds"] for row in rows if row["refused"] is None)]
+    seconds = {key: sum(one.get(key) or 0.0 for one in ran) for key in found["seconds"]}
+    return {**found, "other_splits": rows, "seconds": seconds}
+
+
+def _other(name: str, node: Mapping[str, Any], config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]:
+    """The run with another split, in short; one that these recordings do not allow says why."""
+    from phmbench import build
+
+    _heading(f"other split: {name}")
+    by_value = config["folds"] is not None and "target" in node
+    one = {
+        **config,
+        "other_splits": None,
+        "folds": config["folds"] if by_value else None,
+        "task": {**config["task"], "split": node},
+    }
+    try:
+        if by_value:
+            folds(one)
+        else:
+            build.data(one).assign()
+    except (DataError, LeakageError) as error:
+        return {"name": name, "refused": str(error)}
+    result = _in_child(f"split-{name}", one, record, lambda cfg, child: _folds(cfg, child, pipeline))
+    kept = ("metrics", "std", "std_over", "split", "seconds")
+    return {"name": name, "refused": None, **{key: result[key] for key in kept}}
+
+
+def _folds(config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]:
     if config["folds"] is None:
         return _repeats(config, record, pipeline)
     from phmbench.record import result

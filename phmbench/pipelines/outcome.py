@@ -90,7 +90,7 @@ def _show(cfg: Config, record: Record, data: VibrationData, processes: int) -> N
         _shown.append(True)
         _unsaid(split)
         top = record.path
-        while top.name.startswith(("seed-", "target-")):
+        while top.name.startswith(("seed-", "target-", "split-")):
             top = top.parent
         screen.summary(
             titled(cfg), split=split, data=data_of(cfg, data), path=top, batch=batch_of(cfg, data, processes)

@@ -22,8 +22,8 @@ def folder_name(name: str) -> str:
 
 
 def children(path: Path) -> list[Path]:
-    """Records of folds and seeds inside this one, in the order of their numbers or names."""
-    found = [p for pattern in ("target-*", "seed-*") for p in path.glob(pattern) if exists(p)]
+    """Records of folds, seeds and other splits inside this one, in the order of their numbers or names."""
+    found = [p for pattern in ("target-*", "seed-*", "split-*") for p in path.glob(pattern) if exists(p)]
     return sorted(found, key=lambda p: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", p.name)])
 
 

@@ -94,6 +94,10 @@ def _results(result: Mapping[str, Any]) -> str:
         parts.append(html.table([kind, "test F1" if kind == "class" else "test macro F1"], rows))
     if result["folds"]:
         parts.append(_folds(result["folds"]))
+    head, rows = words.gaps(result)
+    if rows:
+        parts.append(html.table(head, rows, caption="the same method under other splits", main=rows[0][0]))
+        parts += [html.mark(text) for text in words.refusals(result)]
     chosen = f"Checkpoint chosen by {result['monitor']}" if result["monitor"] else "No checkpoint was chosen"
     parts.append(f'<p class="faint">{escape(chosen)}; selection: {escape(str(result["selection"]))}.</p>')
     return "\n".join(parts)

@@ -70,11 +70,23 @@ def results(result: Mapping[str, Any], *, path: str | Path, file: IO[str] | None
     else:
         for kind, names in words.groups(result["metrics"]).items():
             shown += [_groups_table(result, kind, names), ""]
+    shown += _gaps(result)
     audit = f"shared with train+val: {words.audit(result['split'])}"
     times = " · ".join(f"{key.replace('_', '-')} {words.duration(value)}" for key, value in result["seconds"].items())
     shown += [_labelled("audit", Text(audit)), *_marks(result["split"], notes=False), _labelled("time", Text(times))]
     shown += [_labelled("warning", Text(text), style="yellow") for text in result.get("warnings") or ()]
     _show([*shown, *_profile(path), _place(path), ""], file)
+
+
+def _gaps(result: Mapping[str, Any]) -> list[Any]:
+    """What other splits say of the same method."""
+    head, rows = words.gaps(result)
+    if not rows:
+        return []
+    table = _table(head)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return [table, *[_labelled("note", Text(text)) for text in words.refusals(result)], ""]
 
 
 def _profile(path: str | Path) -> list[Any]:

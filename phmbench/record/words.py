@@ -67,6 +67,34 @@ def groups(metrics: Iterable[str]) -> dict[str, dict[str, str]]:
     return {kind: names for kind, names in found.items() if kind == "class" or len(names) > 1}
 
 
+def gaps(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a table of the run's split and the other splits: level, main test metric, and the difference to
+    the run's own; an empty head where there are none."""
+    others = result.get("other_splits") or []
+    names = overall(result["metrics"], stage="test")
+    if not others or not names:
+        return [], []
+    main = f"test/{(result['monitor'] or '').partition('/')[2]}"
+    main = main if main in names else names[0]
+    own = result["metrics"][main]
+    rows = [[result["split"]["name"], result["split"]["level"], number(own) + spread(result, main), ""]]
+    for one in others:
+        if one["refused"] is not None:
+            rows.append([one["name"], "", "refused", ""])
+            continue
+        value = one["metrics"].get(main)
+        more = "" if value is None or own is None else f"{value - own:+.3f}"
+        level = one["split"]["level"] + ", leaky" * bool(one["split"].get("leaky"))
+        rows.append([one["name"], level, number(value) + spread(one, main), more])
+    return ["split", "separates by", f"test {title(main)}", f"more than {result['split']['name']}"], rows
+
+
+def refusals(result: Mapping[str, Any]) -> list[str]:
+    """Why another split could not be run, one line each."""
+    others = result.get("other_splits") or []
+    return [f"{one['name']} refused: {one['refused']}" for one in others if one["refused"] is not None]
+
+
 def title(name: str) -> str:
     """`test/macro_f1` → `macro F1`."""
     bare = name.partition("/")[2] or name

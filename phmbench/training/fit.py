@@ -196,8 +196,9 @@ def _trainer(config: Config, record: Record) -> Trainer:
 
 
 def _label(path: Path) -> str:
-    """Which fold and seed is fitted: `mfpt seed-0`; `fit` where there is one."""
-    parts = [part.removeprefix("target-") for part in path.parts[-2:] if part.startswith(("target-", "seed-"))]
+    """Which split, fold and seed is fitted: `mfpt seed-0`; `fit` where there is one."""
+    ours = ("target-", "seed-", "split-")
+    parts = [part.removeprefix("target-") for part in path.parts[-3:] if part.startswith(ours)]
     return " ".join(parts) or "fit"
 
 
