@@ -9,6 +9,7 @@ phmbench check …                              validate without running
 phmbench rerun DIR   phmbench resume DIR      repeat a run from its record; go on with one that was cut off
 phmbench rerun DIR --at-failure               the step at which a loss was not finite, module by module
 phmbench report DIR                           make figures and page of a record again
+phmbench leaderboard DIR…                     methods × protocols, from the records of runs
 phmbench doctor …                             whether a run would start here, and what mends it
 """
 
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "rerun": _rerun,
         "resume": _resume,
         "report": _report,
+        "leaderboard": _leaderboard,
         "doctor": _doctor,
     }
     if not words or words[0] in ("-h", "--help", "help"):
@@ -384,3 +386,9 @@ def _report(words: list[str]) -> int:
     figures.draw(args.dir)
     print(report.write_report(args.dir))
     return 0
+
+
+def _leaderboard(words: list[str]) -> int:
+    from phmbench.leaderboard import command
+
+    return command.main(words)
