@@ -194,7 +194,7 @@ def test_a_run_that_tests_nothing_says_so(tmp_path: Path):
         ("metrics.json", b"{", "b: damaged: metrics.json: damaged"),
         ("config.yaml", b"a: [", "config.yaml: cannot be read"),
         ("split.csv", None, "split.csv: cannot be read"),
-        ("split.csv", b"recording,se\n1,2\n", "split.csv: cannot be read; got 'set'; expected the split of a run"),
+        ("split.csv", b"recording,se\n1,2\n", "expected the split of a run; run it again in another folder"),
         ("predictions.h5", b"HDF", "no interval: b/predictions.h5: cannot be read"),
         ("predictions.h5", None, "no interval: b/predictions.h5: cannot be read"),
     ],
