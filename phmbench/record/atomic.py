@@ -14,17 +14,22 @@ PART = ".part"
 """How temporary files end; one that is left was being written when its process was killed, and is never read."""
 
 
-def write_bytes(path: Path, content: bytes | memoryview) -> None:
+def write_bytes(path: Path, content: bytes | memoryview, *, mode: int = 0o666) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one, also after a crash.
 
     The content goes to a temporary name in the same folder, is synced to the disk and renamed.
+
+    Args:
+        path: of the file.
+        content: all of it.
+        mode: who may read and write it, before the umask; 0o600 from the first byte on for what holds a password.
 
     Raises:
         RecordError: the disk is full, or the folder is not there or not writable.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -57,9 +62,9 @@ def faults_named(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def write_text(path: Path, content: str) -> None:
+def write_text(path: Path, content: str, *, mode: int = 0o666) -> None:
     """`write_bytes` of the text in UTF-8."""
-    write_bytes(path, content.encode("utf-8"))
+    write_bytes(path, content.encode("utf-8"), mode=mode)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 logger = logging.getLogger("phmbench")
 
+ASKED = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+"""A password among the parameters of a URL, as libpq takes it."""
+
 
 class LogFile(logging.FileHandler):
     """A log that does not end a run when the disk is full: it says so once, and goes on when there is room again."""
@@ -55,7 +58,17 @@ def _file(path: Path) -> LogFile:
 
 def typed(words: Sequence[str]) -> str:
     """A command as it was typed, without the passwords of URLs."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:…@", shlex.join(words))
+    return shlex.join(map(hidden, words))
+
+
+def hidden(url: str) -> str:
+    """A URL, or a word that holds one, without its password: before the last @, and in what is asked of it."""
+    scheme, there, rest = url.partition("://")
+    if not there:
+        return url
+    user, at, place = re.sub(ASKED, r"\1…", rest).rpartition("@")  # a password may have an @ of its own
+    known = f"{user.partition(':')[0]}:…" if ":" in user else user
+    return f"{scheme}://{known}{at}{place}"
 
 
 def append(path: Path, text: str) -> None:

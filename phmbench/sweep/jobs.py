@@ -90,9 +90,8 @@ def write(job: Job, *, threads: int | None) -> None:
         "label": job.label,
         "aside": job.aside,
     }
-    atomic.write_text(job.folder / FILE, json.dumps(said))
-    if job.trial is not None and job.trial["storage"] is not None:  # its URL may hold a password
-        (job.folder / FILE).chmod(0o600)
+    secret = job.trial is not None and job.trial["storage"] is not None  # its URL may hold a password
+    atomic.write_text(job.folder / FILE, json.dumps(said), mode=0o600 if secret else 0o666)
 
 
 def read(folder: Path) -> dict[str, Any]:

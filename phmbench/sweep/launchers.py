@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
 
 T = TypeVar("T")
@@ -19,6 +22,34 @@ def prepared(config: DictConfig) -> Path:
         config.hydra.sweep.dir = str(folder)
         config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")
     return folder
+
+
+def launcher(config: DictConfig, *, context: HydraContext, task_function: TaskFunction) -> Launcher:
+    """The launcher of a sweep, which does not get to know the URL of the study: it may hold a password.
+
+    Launchers of clusters keep what they are given in files of their own, or send it around, and with it what Hydra
+    knows of the sweep. Jobs have the URL from `job.json`, which nobody else may read.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.plugins import Plugins
+
+    if config.get("storage") is not None:
+        config = without_storage(config)
+        HydraConfig.instance().set_config(config)
+        loader: Any = context.config_loader
+        loader._active_repository = None  # has what was composed; Hydra reads options anew where it is asked for them
+    return Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task_function, config=config)
+
+
+def without_storage(config: DictConfig) -> DictConfig:
+    """A copy of the configuration of a sweep in which nothing says where its study lies."""
+    given = copy.deepcopy(config)
+    with read_write(given), read_write(given.hydra), open_dict(given.hydra):
+        given.storage = None
+        words = [str(word) for word in given.hydra.overrides.task]
+        given.hydra.overrides.task = [word for word in words if word.lstrip("+").partition("=")[0] != "storage"]
+        given.hydra.job.override_dirname = ""
+    return given
 
 
 def threads(config: Mapping[str, Any]) -> int | None:

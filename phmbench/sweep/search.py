@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
@@ -17,11 +16,12 @@ from omegaconf import DictConfig, OmegaConf
 from phmbench import interrupt
 from phmbench.config import Config
 from phmbench.errors import ConfigError
+from phmbench.record.log import hidden
 from phmbench.sweep import jobs, unsent, workers
 from phmbench.sweep import study as studies
 from phmbench.sweep.composing import Check, Composer
 from phmbench.sweep.jobs import Job
-from phmbench.sweep.launchers import at_once, prepared, threads
+from phmbench.sweep.launchers import at_once, launcher, prepared, threads
 from phmbench.sweep.one_split import on_one_split
 from phmbench.sweep.outcomes import Outcomes
 
@@ -91,9 +91,7 @@ class SearchSweeper(Sweeper):
         if self.dry_run:
             unsent.show(self.config, self.folder, count=min(at_once(self.config), self.settings.n_trials))
             return 0
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=self.context, task_function=self.task_function, config=self.config
-        )
+        self.launcher = launcher(self.config, context=self.context, task_function=self.task_function)
         with workers.worker(self.folder, shared=self.settings.storage is not None) as self.worker:
             study = self._study(base)
             with workers.alone(self.folder):
@@ -101,7 +99,7 @@ class SearchSweeper(Sweeper):
                     self.folder, name=self.settings.sweep_name, storage=self.settings.storage,
                     n_trials=self.settings.n_trials, at_once=at_once(self.config),
                 )  # fmt: skip
-            with self._told(study), storage.faults_named(str(self.settings.storage or self.folder)):
+            with self._told(study), storage.faults_named(hidden(self.settings.storage or str(self.folder))):
                 failures = self._run(study)
             return end.finish(
                 self.folder, study, settings=self.settings, space=self.space, composer=self.composer,

@@ -10,6 +10,7 @@ from typing import Any
 
 from phmbench.errors import PhmbenchError, RecordError
 from phmbench.record import atomic, words
+from phmbench.record.log import hidden
 from phmbench.sweep import jobs, trials
 from phmbench.sweep.trials import Trials
 
@@ -19,8 +20,8 @@ MANIFEST = "manifest.json"
 
 
 def write(folder: Path, *, name: str, storage: str | None, n_trials: int, at_once: int) -> None:
-    """Put into the folder what a status needs besides the study; a URL that may hold a password is left out."""
-    secret = storage is not None and ("@" in storage or "password" in storage)
+    """Put into the folder what a status needs besides the study; a URL that holds a password is left out."""
+    secret = storage is not None and hidden(storage) != storage
     said = {"name": name, "storage": None if secret else storage, "secret": secret, "n_trials": n_trials,
             "at_once": at_once}  # fmt: skip
     atomic.write_text(folder / FILE, json.dumps(said, indent=1) + "\n")

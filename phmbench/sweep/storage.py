@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phmbench.errors import ConfigError, RecordError
+from phmbench.record.log import hidden
 
 if TYPE_CHECKING:
     import optuna
@@ -36,7 +37,7 @@ def opened(url: str | None, folder: Path) -> BaseStorage:
     and ten thousand trials are read in a second, where SQLite takes ten.
 
     Args:
-        url: None: the journal in the folder; else what SQLAlchemy or Redis takes (`postgresql://…`).
+        url: None: the journal in the folder; else what SQLAlchemy takes (`postgresql://…`).
         folder: of the sweep; made here.
 
     Raises:
@@ -53,32 +54,28 @@ def _open(url: str | None, folder: Path) -> BaseStorage:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("optuna").propagate = False
+    shown = hidden(url or "")
+    if url is not None and url.startswith("redis"):
+        raise ConfigError(
+            f"storage: {shown}: Redis keeps no signs of life, by which the dead trials of other machines are known; "
+            "expected a database; take postgresql://…"
+        )
     try:
-        if url is None:
-            folder.mkdir(parents=True, exist_ok=True)
-            return journal(folder / JOURNAL)
-        if url.startswith("redis"):
-            return _redis(url)
-        return _database(url)
+        if url is not None:
+            return _database(url)
+        folder.mkdir(parents=True, exist_ok=True)
+        return journal(folder / JOURNAL)
     except ImportError as error:
         raise ConfigError(
-            f"storage: {_hidden(url)}: {str(error).splitlines()[0]}; expected its driver; install it: {_driver(url)}"
+            f"storage: {shown}: {str(error).splitlines()[0]}; expected its driver; install it: {_driver(url)}"
         ) from error
     except Exception as error:
+        said = str(error).replace(url or str(folder), shown or str(folder)).strip().splitlines() or [""]
         raise ConfigError(
-            f"storage: {_hidden(url) or folder / JOURNAL}: cannot be opened; got {type(error).__name__}: "
-            f"{str(error).strip().splitlines()[0] if str(error).strip() else ''}; expected a study's storage; start "
-            "the server, correct the URL, or leave storage out: the study then lies in the folder of the sweep"
+            f"storage: {shown or folder / JOURNAL}: cannot be opened; got {type(error).__name__}: {said[0]}; expected "
+            "a study's storage; start the server, correct the URL, or leave storage out: the study then lies in the "
+            "folder of the sweep"
         ) from error
-
-
-def _redis(url: str) -> BaseStorage:
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalRedisBackend
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # experimental, Optuna says
-        return JournalStorage(JournalRedisBackend(url))
 
 
 def _database(url: str) -> BaseStorage:
@@ -229,13 +226,6 @@ def bury(study: optuna.Study) -> None:
 def _driver(url: str | None) -> str:
     """The command that installs what a URL needs."""
     scheme = (url or "").partition(":")[0].partition("+")[0]
-    known = {"postgresql": "pip install 'phmbench[postgresql]'", "redis": "pip install redis"}
-    return known.get(scheme, "the one that SQLAlchemy names for this database; or take postgresql://…")
-
-
-def _hidden(url: str | None) -> str:
-    """A URL without its password."""
-    if url is None or "@" not in url:
-        return url or ""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://…@{rest.rpartition('@')[2]}"
+    if scheme == "postgresql":
+        return "pip install 'phmbench[postgresql]'"
+    return "the one that SQLAlchemy names for this database; or take postgresql://…"

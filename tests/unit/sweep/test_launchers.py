@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra._internal.callbacks import Callbacks
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.types import HydraContext
 
 from phmbench import config
+from phmbench.command_line import Line
 from phmbench.errors import ConfigError
-from phmbench.sweep import plugins, unsent
+from phmbench.sweep import jobs, launchers, plugins, unsent
 from phmbench.sweep.search import SearchSweeper
 
 
@@ -81,6 +86,30 @@ def test_a_search_of_several_processes_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     with pytest.raises(ConfigError, match="sweep: got several processes of torchrun or srun; expected one"):
         SearchSweeper(sampler=None, params=None, n_jobs=None).sweep([])
+
+
+def test_a_launcher_is_not_given_the_url_of_the_study():
+    """submitit pickles what it has, and what Hydra knows, into files that others may read."""
+    pytest.importorskip("optuna")
+    pytest.importorskip("submitit")
+    cloudpickle = pytest.importorskip("cloudpickle")
+    words = ["data=simulated", "storage=postgresql://me:pass-word@host/db", "hydra/launcher=submitit_local"]
+    line = Line(words, root="sweep")
+    with line.hydra() as hydra:
+        whole = line.compose(hydra, grid=True)
+        HydraConfig.instance().set_config(whole)
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(whole))
+        assert b"pass-word" in cloudpickle.dumps([context, Singleton.get_state()])
+        made = launchers.launcher(whole, context=context, task_function=jobs.run_composed)
+        assert b"pass-word" not in cloudpickle.dumps([made, Singleton.get_state()])
+
+
+def test_a_job_with_the_url_of_its_study_is_its_owners_alone(tmp_path: Path):
+    for folder, url in ((tmp_path / "shared", "postgresql://me:word@host/db"), (tmp_path / "own", None)):
+        jobs.write(jobs.Job((), {}, folder, {"storage": url}), threads=None)
+    modes = [(tmp_path / name / "job.json").stat().st_mode & 0o077 for name in ("shared", "own")]
+    assert modes[0] == 0
+    assert modes[1] != 0
 
 
 def slurm(folder: Path, **given: Any) -> dict[str, Any]:

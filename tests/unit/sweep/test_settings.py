@@ -131,4 +131,3 @@ def test_a_storage_that_cannot_be_opened_is_named_without_its_password():
 
     with pytest.raises(ConfigError, match=r"storage: .*cannot be opened; got .*expected a study's storage; start the"):
         storage.opened("sqlite:////no/such/folder/study.db", Path())
-    assert storage._hidden("postgresql://me:secret@host/db") == "postgresql://…@host/db"

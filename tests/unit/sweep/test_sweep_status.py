@@ -64,9 +64,10 @@ def test_other_folders_are_refused_by_name(folder, tmp_path_factory):
         status.read(folder)
 
 
-def test_a_password_is_not_kept(tmp_path):
-    status.write(tmp_path, name="s", storage="postgresql://me:secret@host/db", n_trials=1, at_once=1)
-    assert "secret@" not in (tmp_path / "sweep.json").read_text()
+@pytest.mark.parametrize("url", ["postgresql://me:word@host/db", "postgresql://host/db?user=me&password=word"])
+def test_a_password_is_not_kept(url, tmp_path):
+    status.write(tmp_path, name="s", storage=url, n_trials=1, at_once=1)
+    assert "word" not in (tmp_path / "sweep.json").read_text()
     with pytest.raises(RecordError, match="whose URL is not kept here"):
         status.read(tmp_path)
 
