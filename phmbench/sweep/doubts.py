@@ -21,7 +21,7 @@ def of(trials: Trials, refit: Mapping[str, Any] | None, *, looks: int) -> list[s
         refit: the result of the best trial with fresh seeds, or None.
         looks: how many trials of this search were tested.
     """
-    complete, failed = len(trials.of("complete")), len(trials.of("failed"))
+    complete, failed = len(trials.different), len(trials.of("failed"))
     found = []
     if complete < FEW:
         found.append(f"few trials: {complete} complete for {len(trials.space)} keys; their order says little")
@@ -39,7 +39,7 @@ def of(trials: Trials, refit: Mapping[str, Any] | None, *, looks: int) -> list[s
 def _noise(trials: Trials, refit: Mapping[str, Any] | None) -> list[str]:
     """Whether the lead of the best trial is more than chance."""
     best = trials.best
-    others = [row for row in trials.of("complete") if best and row.number != best.number]
+    others = [row for row in trials.different if best and row.number != best.number]
     if best is None or not others:
         return []
     std, source = noise(trials, refit)
@@ -57,7 +57,7 @@ def _noise(trials: Trials, refit: Mapping[str, Any] | None) -> list[str]:
 
 def noise(trials: Trials, refit: Mapping[str, Any] | None) -> tuple[float | None, str]:
     """Standard deviation of the first objective over seeds, and where it is from; None where nothing says it."""
-    stds = [row.std for row in trials.of("complete") if row.std is not None]
+    stds = [row.std for row in trials.different if row.std is not None]
     if stds:
         return statistics.median(stds), "over the seeds of a trial (median)"
     seen = (refit or {}).get("std_seeds") or (refit or {}).get("std") or {}
@@ -74,6 +74,6 @@ def flattery(trials: Trials, refit: Mapping[str, Any]) -> str:
         return ""
     return (
         f"{name} was {words.number(best.values[0])} when trial {best.number} was chosen as the best of "
-        f"{len(trials.of('complete'))}, and is {words.number(value)}{words.spread(refit, name)} with seeds "
+        f"{len(trials.different)}, and is {words.number(value)}{words.spread(refit, name)} with seeds "
         "by which nothing was chosen: a best value is too good by being the best; the test result is not"
     )

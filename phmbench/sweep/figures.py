@@ -88,7 +88,7 @@ def _best_so_far(trials: Trials, complete: Sequence[Row]) -> Iterator[tuple[int,
 
 def _front(trials: Trials) -> list[Path]:
     """The first objective against each other one; who is not beaten is joined by a line."""
-    complete, others = trials.of("complete"), trials.objectives[1:]
+    complete, others = trials.different, trials.objectives[1:]
     if not others or not complete:
         return []
     figure = style.new_figure(4.2 * len(others) + (3.8 if len(others) == 1 else 0), 4)
@@ -152,7 +152,7 @@ def importance(trials: Trials, study: Any) -> dict[str, float]:
 
     import optuna
 
-    complete = trials.of("complete")
+    complete = trials.different
     if len(complete) < ENOUGH or len({trials.value(row) for row in complete}) < 2 or len(trials.varying()) < 2:
         return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
@@ -160,12 +160,22 @@ def importance(trials: Trials, study: Any) -> dict[str, float]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the evaluator is called experimental
-            found = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
+            found = optuna.importance.get_param_importances(_of(complete, study), evaluator=evaluator, target=target)
     except (ValueError, RuntimeError, ZeroDivisionError) as error:
         log.debug("importance: %s", error)
         return {}
     known = {key: share for key, share in found.items() if math.isfinite(share)}
     return known if sum(known.values()) > 0 else {}
+
+
+def _of(rows: Sequence[Row], study: Any) -> Any:
+    """A study of these trials alone: values that were drawn twice would count twice."""
+    import optuna
+
+    numbers = {row.number for row in rows}
+    found = optuna.create_study(directions=study.directions)
+    found.add_trials([trial for trial in study.get_trials(deepcopy=False) if trial.number in numbers])
+    return found
 
 
 def _slices(trials: Trials) -> list[Path]:

@@ -50,7 +50,7 @@ def _head(found: Trials, refit: Refit | None, warned: Sequence[str]) -> str:
         parts.append(f'<p><span class="number">{escape(value)}</span> {escape(text)}</p>')
     elif row is not None and row.values:
         value = words.number(row.values[0])
-        text = f"{found.objectives[0]}, best of {len(found.of('complete'))}: too good by being the best; not tested"
+        text = f"{found.objectives[0]}, best of {len(found.different)}: too good by being the best; not tested"
         parts.append(f'<p><span class="number">{escape(value)}</span> {escape(text)}</p>')
     else:
         parts.append(html.mark("no trial is complete: there is no best one"))

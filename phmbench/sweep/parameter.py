@@ -75,11 +75,21 @@ class Parameter:
                 f"{self.high} without a step; expected choices, or a step; give it one, or choose another sampler"
             )
         count = math.floor((self.high - self.low) / step + 1e-9) + 1  # the last step may end before the range does
-        return [round(self.low + i * step, 12) for i in range(count)]
+        return [min(self.high, round(self.low + i * step, 12)) for i in range(count)]
 
     def labels(self) -> dict[Scalar, Value]:
-        """Each choice by the scalar that stands for it in a study: itself, or a list as JSON."""
-        return {c if isinstance(c, Scalar) else json.dumps(c): c for c in self.choices}
+        """Each choice by the scalar that stands for it in a study: itself, or a list as JSON.
+
+        Raises:
+            ConfigError: two choices would be the same there.
+        """
+        found = {c if isinstance(c, Scalar) else json.dumps(c): c for c in self.choices}
+        if len(found) < len(self.choices):
+            raise ConfigError(
+                f"search: {self.key}: choices that a study cannot tell apart; got {json.dumps(self.choices)}; expected "
+                "no two that are equal as numbers (1, 1.0, true), or a list and the text that it reads as; remove one"
+            )
+        return found
 
     def plain(self) -> dict[str, Any]:
         """As written into a study, so that another space is noticed."""

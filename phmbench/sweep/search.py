@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ from phmbench.sweep.jobs import Job
 from phmbench.sweep.launchers import at_once, launcher, prepared, threads
 from phmbench.sweep.one_split import on_one_split
 from phmbench.sweep.outcomes import Outcomes
+from phmbench.sweep.points import Points
 
 if TYPE_CHECKING:
     import optuna
@@ -69,7 +72,7 @@ class SearchSweeper(Sweeper):
         Raises:
             ConfigError: what is wrong with the settings, the space, or the study that is there.
         """
-        from phmbench.sweep import end, settings, space, status, storage
+        from phmbench.sweep import end, samplers, settings, storage
         from phmbench.training import ranks
 
         if ranks.joined():
@@ -80,30 +83,45 @@ class SearchSweeper(Sweeper):
 
         self.folder = prepared(self.config)
         self.settings: Settings = settings.read(self.config)
-        own = [f"{key}={value}" for key, value in self.params.items()]
-        chosen = {str(group): option for group, option in self.config.hydra.runtime.choices.items()}
-        self.space: Space = space.read(self.settings.search, self.settings.places, [*own, *arguments], composed=chosen)
-        for note in self.space.notes:
-            log.info("search: %s", note)
+        self.space = self._space(arguments)
         self.composer = Composer(context=self.context, config=self.config, check=self.check)
         base = self.composer.first_of(self.space)
         settings.require_objectives(self.settings, base)
+        pruner = samplers.resolved(self.settings.pruner, base, self.space.parameters)
+        self.settings = replace(self.settings, pruner=pruner)
         if self.dry_run:
             unsent.show(self.config, self.folder, count=min(at_once(self.config), self.settings.n_trials))
             return 0
         self.launcher = launcher(self.config, context=self.context, task_function=self.task_function)
         with workers.worker(self.folder, shared=self.settings.storage is not None) as self.worker:
             study = self._study(base)
-            with workers.alone(self.folder):
-                status.write(
-                    self.folder, name=self.settings.sweep_name, storage=self.settings.storage,
-                    n_trials=self.settings.n_trials, at_once=at_once(self.config),
-                )  # fmt: skip
+            self._write_status(study)
             with self._told(study), storage.faults_named(hidden(self.settings.storage or str(self.folder))):
                 failures = self._run(study)
             return end.finish(
                 self.folder, study, settings=self.settings, space=self.space, composer=self.composer,
                 launcher=self.launcher, failures=failures,
+            )  # fmt: skip
+
+    def _space(self, arguments: Sequence[str]) -> Space:
+        from phmbench.sweep import space
+
+        own = [f"{key}={value}" for key, value in self.params.items()]
+        chosen = {str(group): option for group, option in self.config.hydra.runtime.choices.items()}
+        found = space.read(self.settings.search, self.settings.places, [*own, *arguments], composed=chosen)
+        for note in found.notes:
+            log.info("search: %s", note)
+        return found
+
+    def _write_status(self, study: optuna.Study) -> None:
+        """What the folder says of the search besides the study: a space may have fewer points than were asked for."""
+        from phmbench.sweep import status
+
+        with workers.alone(self.folder):
+            wanted = min(self.settings.n_trials, self._ended(study) + self._left(study))
+            status.write(
+                self.folder, name=self.settings.sweep_name, storage=self.settings.storage, n_trials=int(wanted),
+                at_once=at_once(self.config),
             )  # fmt: skip
 
     def _study(self, base: Config) -> optuna.Study:
@@ -123,14 +141,19 @@ class SearchSweeper(Sweeper):
             kept, name=self.settings.sweep_name, objectives=self.settings.objectives, identity=identity,
             sampler=None, pruner=samplers.pruner(self.settings.pruner),
         )  # fmt: skip
-        number = len(study.get_trials(deepcopy=False)) + self.worker.stride
-        study.sampler = samplers.sampler(node, self.space.parameters, seed=int(self.config.seed) + number)
+        first, seed = len(study.get_trials(deepcopy=False)), int(self.config.seed)
+        study.sampler = samplers.sampler(
+            node, self.space.parameters, seed=seed + first + self.worker.stride, first=first
+        )
+        self.points = getattr(study.sampler, "points", None) or Points.few(
+            self.space.parameters, most=self.settings.n_trials
+        )
         self.outcomes = Outcomes(study, folder=self.folder, objectives=self.settings.objectives, keys=keys)
         return study
 
     def _run(self, study: optuna.Study) -> int:
         """Trials until there are as many as asked for; how many failed one after the other at the end."""
-        from phmbench.sweep import samplers, storage
+        from phmbench.sweep import storage
 
         first, most = 0, self.settings.max_failures
         while self.outcomes.failures < most and ((batch := self._batch(study)) or self._goes_on_elsewhere(study)):
@@ -141,8 +164,12 @@ class SearchSweeper(Sweeper):
         if self.outcomes.failures >= most:
             said = "search: %d trials failed one after the other (max_failures); the last one: %s"
             log.error(said, self.outcomes.failures, self.outcomes.last_failure)
-        if not samplers.left(study):
-            log.info("search: every point of the grid was tried")
+        if self.points is not None and not self._left(study):
+            more = (
+                f"; n_trials asks for {self.settings.n_trials}" if self._ended(study) < self.settings.n_trials else ""
+            )
+            log.info("search: all points of the space were tried, %d%s", len(self.points.all), more)
+            self._write_status(study)
         return self.outcomes.failures
 
     def _launch(self, batch: Sequence[Job], first: int) -> dict[Path, Exception]:
@@ -170,14 +197,12 @@ class SearchSweeper(Sweeper):
         """The next trials: those that died first, then new ones; none where there are enough."""
         from optuna.exceptions import UpdateFinishedTrialError
 
-        from phmbench.sweep import samplers, storage
+        from phmbench.sweep import storage
 
         with workers.alone(self.folder):
             storage.bury(study)
             taken = [job for trial in self._dead(study) if (job := self._again(study, trial))]
-            states = studies.states(study)
-            left: float = self.settings.n_trials - sum(len(states[name]) for name in ("complete", "pruned", "running"))
-            left = min(left, samplers.left(study))
+            left = min(self.settings.n_trials - self._ended(study), self._left(study))
             while (
                 len(taken) < at_once(self.config) and left > 0 and self.outcomes.failures < self.settings.max_failures
             ):
@@ -185,8 +210,17 @@ class SearchSweeper(Sweeper):
                     if job := self._job(study, storage.asked(study)):
                         taken.append(job)
                         left -= 1
-                left = min(left, samplers.left(study))
+                left = min(left, self._left(study))
         return taken
+
+    def _ended(self, study: optuna.Study) -> int:
+        """Trials that count: complete, pruned, or running."""
+        states = studies.states(study)
+        return sum(len(states[name]) for name in ("complete", "pruned", "running"))
+
+    def _left(self, study: optuna.Study) -> float:
+        """Points that are still to be tried, where they can be counted."""
+        return math.inf if self.points is None else self.points.left(study.get_trials(deepcopy=False))
 
     def _dead(self, study: optuna.Study) -> list[Any]:
         running, shared = studies.states(study)["running"], self.settings.storage is not None

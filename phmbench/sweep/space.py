@@ -78,7 +78,7 @@ def read(
         composed: what is chosen where neither words nor spaces say so (option by group): it decides conditions.
 
     Raises:
-        ConfigError: a space or a word is wrong, or there is nothing to search.
+        ConfigError: a space or a word is wrong, two choices are the same, or there is nothing to search.
     """
     line, fixed = from_words(arguments)
     parameters, notes = combined(read_spaces(names, folders), line, typed=settled(fixed), composed=composed or {})
@@ -87,6 +87,8 @@ def read(
             f"search: nothing to search; got {', '.join([*names, *notes]) or 'no space'}; expected a space, or a range "
             "on the command line; add search=[optim], or task.optimizer.lr='tag(log,interval(1e-4,1e-2))'"
         )
+    for one in parameters:
+        one.labels()
     return Space(parameters, fixed, notes)
 
 

@@ -79,6 +79,14 @@ class Trials:
         """How many are complete, running, failed, pruned, interrupted."""
         return {state: len(self.of(state)) for state in COUNTED}
 
+    @cached_property
+    def different(self) -> list[Row]:
+        """The complete trials, of those with the same values the first: the others are the same run, seen again."""
+        found: dict[str | int, Row] = {}
+        for row in self.of("complete"):
+            found.setdefault(row.folder or row.number, row)
+        return list(found.values())
+
     def value(self, row: Row) -> float:
         """Of the first objective; NaN where there is none."""
         return row.values[0] if row.values else math.nan
@@ -97,7 +105,7 @@ class Trials:
     @cached_property
     def front(self) -> list[Row]:
         """The complete trials to which no other is better in one objective and at least as good in all."""
-        complete = self.of("complete")
+        complete = self.different
         if len(self.objectives) == 1:
             least = min(map(self.loss, complete), default=math.inf)
             return [row for row in complete if self.loss(row) == least]

@@ -122,6 +122,17 @@ def test_a_loss_that_is_not_finite_fails_the_trial(command: Command, tmp_path: P
     assert "not finite" in trials(tmp_path)[0].user_attrs["error"]
 
 
+def test_a_space_without_further_points_ends_the_search(command: Command, tmp_path: Path):
+    words = ("task.optimizer.lr=choice(1e-3,1e-2)", "n_trials=60", "trainer.max_epochs=1")
+    done = command(*QUICK, *words, program="sweep")
+    assert done.code == 0, done.err
+    assert "search: all points of the space were tried, 2; n_trials asks for 60" in done.out
+    assert {trial.params["task.optimizer.lr"] for trial in trials(tmp_path)} == {1e-3, 1e-2}
+    assert len(trials(tmp_path)) < 60
+    status = command(str(tmp_path / "out" / "sweeps" / "mine"), "--json", program="sweep-status")
+    assert json.loads(status.out)["seconds_left"] == 0
+
+
 def start(folder: Path, cache: Path, *words: str) -> subprocess.Popen[str]:
     env = {**os.environ, "PHMBENCH_CACHE": str(cache), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, str(ROOT / "sweep.py"), *QUICK, RANGE, *words], cwd=folder, env=env,

@@ -79,36 +79,16 @@ def test_what_the_task_does_not_report_is_no_objective():
 def test_a_sampler_by_its_option():
     import optuna
 
+    from phmbench.sweep.every_point import EveryPoint
+
     made = samplers.sampler({"_target_": "optuna.samplers.TPESampler", "seed": None}, [LR], seed=3)
     assert isinstance(made, optuna.samplers.TPESampler)
     node = {"_target_": "optuna.samplers.GridSampler", "_partial_": True, "seed": None}
     grid = samplers.sampler(node, [KERNEL], seed=3)
-    assert isinstance(grid, optuna.samplers.GridSampler)
-    assert len(grid._all_grids) == 2
+    assert isinstance(grid, EveryPoint)
+    assert [point["model.kernel"] for point in grid.points.all] == [32, 64]
     with pytest.raises(ConfigError, match=r"task\.optimizer\.lr: a grid takes values that can be counted"):
         samplers.sampler(node, [LR], seed=3)
-
-
-def test_a_grid_tries_each_point_once_and_ends():
-    """Also the point of a trial that was killed before it was told which one it has."""
-    import optuna
-
-    node = {"_target_": "optuna.samplers.GridSampler", "seed": None}
-    made = samplers.sampler(node, [KERNEL, Parameter("task/optimizer", choices=("adamw", "sgd"))], seed=3)
-    study = optuna.create_study(sampler=made)
-    study._storage.create_new_trial(study._study_id)
-    dead = study.trials[0]
-    study.sampler.before_trial(study, dead)
-    trials = [optuna.trial.Trial(study, dead._trial_id)]
-    while samplers.left(study):
-        trials.append(study.ask())
-    points = set()
-    for trial in trials:
-        kernel = trial.suggest_categorical("model.kernel", KERNEL.values())
-        points.add((kernel, trial.suggest_categorical("task/optimizer", ["adamw", "sgd"])))
-        study.tell(trial, 1.0)
-    assert (len(trials), len(points)) == (4, 4)
-    assert samplers.left(optuna.create_study()) == float("inf")
 
 
 def test_a_pruner_by_its_option_and_what_it_refuses():
@@ -116,6 +96,48 @@ def test_a_pruner_by_its_option_and_what_it_refuses():
     assert samplers.pruner({"_target_": "optuna.pruners.MedianPruner", "n_warmup_steps": 2})._n_warmup_steps == 2
     with pytest.raises(ConfigError, match=r"pruner: Number of startup trials cannot be negative.*; expected settings"):
         samplers.pruner({"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": -1})
+
+
+HYPERBAND = {"_target_": "optuna.pruners.HyperbandPruner", "max_resource": "auto"}
+EPOCHS = Parameter("trainer.max_epochs", choices=(4, 8))
+
+
+@pytest.mark.parametrize(
+    ("repeats", "searched", "most"),
+    [(1, [], 10), (3, [], 32), (1, [EPOCHS], 8), (3, [EPOCHS, Parameter("repeats", low=1, high=2)], 17)],
+)
+def test_hyperband_has_the_steps_of_the_longest_trial_there_can_be(repeats: int, searched: list[Parameter], most: int):
+    """Of E epochs and R seeds: R (E + 1) − 1, since a step lies between two seeds: 10; 3 · 11 − 1; 8; 2 · 9 − 1."""
+    base = {"trainer": {"max_epochs": 10}, "repeats": repeats}
+    assert samplers.resolved(HYPERBAND, base, searched) == {**HYPERBAND, "max_resource": most}
+    assert samplers.resolved({**HYPERBAND, "max_resource": 5}, base, searched) == {**HYPERBAND, "max_resource": 5}
+
+
+@pytest.mark.parametrize(
+    "base", [{"trainer": {"max_epochs": -1}}, {"trainer": {"max_epochs": None}}, {"trainer": None}]
+)
+def test_hyperband_needs_an_end_of_training(base: dict[str, object]):
+    with pytest.raises(ConfigError, match=r"pruner\.max_resource: auto is the number of epochs of the longest trial"):
+        samplers.resolved(HYPERBAND, {**base, "repeats": 1}, [])
+
+
+def test_brackets_stay_where_they_are_as_longer_trials_end():
+    """Optuna's own auto lays them by the longest trial so far: of the first trials each, 8 epochs, then 30."""
+    import optuna
+
+    node = samplers.resolved(HYPERBAND, {"trainer": {"max_epochs": 30}, "repeats": 1}, [])
+    study = optuna.create_study(direction="maximize", study_name="s")
+    brackets = []
+    for steps in (8, 30):
+        trial = study.ask()
+        for step in range(steps):
+            trial.report(0.5, step)
+        pruner = samplers.pruner(node)
+        assert pruner is not None
+        pruner.prune(study, study.trials[trial.number])
+        brackets.append((pruner._n_brackets, pruner._get_bracket_id(study, study.trials[0])))  # type: ignore[attr-defined]
+        study.tell(trial, 0.5)
+    assert brackets[0] == brackets[1]
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch):

@@ -2,6 +2,7 @@
 
 import csv
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,16 @@ def test_few_trials_many_failures_and_several_looks_are_said(tmp_path):
     said = doubts.of(found, result(0.001), looks=2)
     assert ["few trials" in said[0], "many failures: 2 of 4" in said[1], "looked at 2 times" in said[2]] == [True] * 3
     assert "is 0.800 ± 0.020 with seeds" in doubts.flattery(found, result(0.02))
+
+
+def test_values_that_were_drawn_twice_count_once(tmp_path):
+    """Trials 0 to 2 are one run, the best: nobody else is near it, and one point of the front is one trial."""
+    study, found = searched(tmp_path, [0.9, 0.9, 0.9, *[0.1 * (i % 5) for i in range(9)]])
+    names = ["run-0"] * 3 + [f"run-{number}" for number in range(3, 12)]
+    rows = [replace(row, folder=name) for row, name in zip(found.rows, names, strict=True)]
+    found = replace(found, rows=tuple(rows))
+    assert [row.number for row in found.different] == [0, *range(3, 12)]
+    assert found.counts()["complete"] == 12
+    assert [row.number for row in found.front] == [0]
+    assert not doubts.of(found, result(0.02), looks=1)
+    assert figures._of(found.different, study).get_trials()[1].value == study.trials[3].value
