@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-slurm test-ray test-postgresql torture lint types docs results bench bench-sweep clean
+.PHONY: help install demo test test-all test-slurm test-ray test-postgresql test-aeon torture lint types docs results bench bench-sweep clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 12
@@ -43,6 +43,10 @@ test-postgresql: $(STAMP) ## one study on a real PostgreSQL, two sweeps at once
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[postgresql]'
 	ls /usr/lib/postgresql/*/bin/pg_ctl > /dev/null 2>&1 || { apt-get update -qq && $(APT) postgresql; }
 	tests/clusters/postgresql.sh $(CLUSTER) tests/clusters/test_postgresql.py
+
+test-aeon: $(STAMP) ## estimators of aeon, which needs older pandas and numpy than ours: in .venv/aeon, before them
+	$(BIN)/pip install --quiet --upgrade --target $(VENV)/aeon -c constraints-aeon.txt aeon 2> $(VENV)/aeon.log || { cat $(VENV)/aeon.log; exit 1; }
+	PYTHONPATH=$(CURDIR)/$(VENV)/aeon $(BIN)/python -m pytest -q -m aeon
 
 torture: $(STAMP) ## kills, faults, mutated files: all of them, counted into docs/reliability.md
 	rm -f .torture

@@ -68,6 +68,7 @@ _PLUGINS = (
 )
 _MODULE = ("torch.nn.Module", "torch.nn.modules.module.Module")
 _LIGHTNING = "lightning.pytorch"
+_AEON = "aeon.transformations.collection"
 LIBRARIES = (
     _kind("torch.optim", "torch.optim.", "torch.optim.optimizer.Optimizer", "torch.optim.adam.Adam"),
     _kind("torch.optim.lr_scheduler", "torch.optim.lr_scheduler.", "torch.optim.lr_scheduler.LRScheduler"),
@@ -82,12 +83,14 @@ LIBRARIES = (
     _kind("torchmetrics", "torchmetrics.regression.", "torchmetrics.metric.Metric"),
     _kind("torchmetrics", "torchmetrics.aggregation.", "torchmetrics.metric.Metric"),
     _kind("sklearn", "sklearn.", "sklearn.base.ClassifierMixin"),
+    _kind(f"{_AEON}.convolution_based", f"{_AEON}.convolution_based.", f"{_AEON}.BaseCollectionTransformer"),
+    _kind(f"{_AEON}.interval_based", f"{_AEON}.interval_based.", f"{_AEON}.BaseCollectionTransformer"),
     _kind("optuna.pruners", "optuna.pruners.", "optuna.pruners._base.BasePruner", "optuna.pruners.BasePruner"),
     _kind("swanlab.integration.pytorch_lightning", "swanlab.", f"{_LIGHTNING}.loggers.logger.Logger"),
 )
 """The exact kinds that libraries are needed for. Not torch.load, torch.hub, torchmetrics that fetch networks, …"""
 
-EXTRAS = {"optuna": "sweep", "swanlab": "swanlab"}
+EXTRAS = {"aeon": "aeon", "optuna": "sweep", "swanlab": "swanlab"}
 """Library packages that an extra installs, and its name."""
 NEVER = frozenset({"hydra", "omegaconf", "pip", "setuptools", "pkg_resources", "numpy", "pandas", "scipy", "yaml"})
 """Packages that no `--trust` opens, besides the standard library and those of LIBRARIES and ours, which have their own
@@ -247,5 +250,5 @@ def _not_needed(target: str, definition: Definition) -> str | None:
 def _of_no_kind(target: str) -> str:
     return (
         f"{target} is not trusted; expected of '{target.partition('.')[0]}' an optimizer, scheduler, module, callback, "
-        "logger, strategy, plugin, profiler, metric, classifier or the Trainer; name one of these"
+        "logger, strategy, plugin, profiler, metric, classifier, transform or the Trainer; name one of these"
     )

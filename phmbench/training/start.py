@@ -83,8 +83,8 @@ class _Dynamo(ModuleType):
         return fn if fn is not None else lambda function: function
 
     def __getattr__(self, name: str) -> Any:
-        if self.importing and name.startswith("__"):
-            raise AttributeError(name)
+        if name == "__file__" or (self.importing and name.startswith("__")):
+            raise AttributeError(name)  # `inspect` asks every module for its file, in the middle of others' imports
         return getattr(_real_dynamo(self), name)
 
 

@@ -19,7 +19,8 @@ from phmbench.estimators.on_features import OnFeatures, weights
 from phmbench.features.tables import Amplitudes, FaultHeights, FaultLines, FreeComb, LogSpectrum, Nothing
 from phmbench.pipelines import baseline
 from phmbench.types import Batch, Context
-from tests.contract.composing import QUICK, composed
+from tests.contract.composing import QUICK, composed, options
+from tests.contract.test_options import EXTRAS
 
 
 def windows(count: int = 6, *, length: int = 2048, channels: int = 2) -> Batch:
@@ -141,6 +142,36 @@ def test_the_majority_is_the_class_that_training_has_most(job: Config, tmp_path:
     assert sum(map(sum, result["confusion"]["counts"])) == result["split"]["test"]["windows"]
     assert "validation chose the only one of 1 settings" in result["split"]["notes"]
     assert (tmp_path / "run" / "predictions.h5").exists()
+
+
+FEW = {
+    "amplitude": ("estimator.classifier.n_estimators=10",),
+    "comb": ("estimator.classifier.n_estimators=10",),
+    "gbm_orders": ("estimator.classifier.max_iter=3",),
+    "rf_orders": ("estimator.classifier.n_estimators=10",),
+}
+"""By option: few trees, for a test."""
+
+
+@pytest.mark.parametrize(
+    "name", [option.name for option in options("estimator") if f"estimator={option.name}" not in EXTRAS]
+)
+def test_each_estimator_leaves_the_same_record(name: str, tmp_path: Path):
+    """Two rigs, all classes: more than nothing is found by each but `majority` and `amplitude`."""
+    words = (*WORDS, f"estimator={name}", *FEW.get(name, ()), f"paths.cache={tmp_path / 'cache'}")
+    job = composed(*words, "data.sources.simulated.snr_db=30")
+    if "grid" in job["estimator"]:
+        job = {**job, "estimator": {**job["estimator"], "grid": {}}}  # the classifier as it is
+    result = run.execute(job, tmp_path / "run", pages=False)
+    assert {"config.yaml", "metrics.json", "split.csv", "predictions.h5"} <= {
+        path.name for path in (tmp_path / "run").iterdir()
+    }
+    assert {f"{part}/{metric}" for part in ("val", "test") for metric in ("macro_f1", "macro_auroc", "loss")} <= set(
+        result["metrics"]
+    )
+    assert any(note.startswith("validation chose ") for note in result["split"]["notes"])
+    if name not in ("majority", "amplitude"):
+        assert result["metrics"]["test/macro_auroc"] > 0.6
 
 
 def test_the_test_set_is_looked_at_by_nothing_but_the_last_score(job: Config, tmp_path: Path):

@@ -42,6 +42,16 @@ def test_a_training_step_needs_none_of_them():
     assert out.strip().endswith("[]")
 
 
+def test_modules_that_look_at_all_others_can_be_imported():
+    """`inspect` asks the stand-in for its file while torch's tensors of many processes are being imported."""
+    out = python("""
+        import torch
+        torch.testing.assert_close(torch.ones(2), torch.ones(2))
+        print("torch.distributed.tensor" in sys.modules)
+        """)
+    assert out.strip() == "True"
+
+
 @pytest.mark.slow
 def test_compiler_and_filters_are_real_when_asked_for():
     out = python("""
