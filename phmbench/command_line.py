@@ -42,7 +42,8 @@ class Line:
         if root == "sweep":  # a path is no option, and Hydra would take the name of the folder for a group
             words = [word for word in words if _key(word) != SEARCH]
         words, absent = plugins.absent(words)
-        understood, wrong = overrides.read_words(words, {**self.options, **plugins.groups(root, self.places)})
+        groups = {**self.options, **plugins.groups(root, self.places)}
+        understood, wrong = overrides.read_words(words, groups, _keys())
         self.overrides, unreadable = overrides.readable(understood)
         self.wrong = [*config.clashes(self.options), *absent, *wrong, *unreadable, *self._of_a_search(words)]
         self.trusted = list(dict.fromkeys([*self.args.trust, *trust.of_environment(), *self._installed()]))
@@ -88,27 +89,32 @@ class Line:
     def compose(self, hydra: Hydra, *, grid: bool = False) -> DictConfig:
         """Compose; what Hydra refuses is an error of the configuration, shown with what the words already had wrong."""
         from hydra.errors import HydraException
-        from hydra.types import RunMode
         from omegaconf.errors import OmegaConfBaseException
         from yaml import YAMLError
 
         from phmbench.options import damaged
 
         try:
-            composed = hydra.compose_config(
-                self.root,
-                self.overrides,
-                run_mode=RunMode.MULTIRUN if grid else RunMode.RUN,
-                with_log_configuration=False,
-                activate_config_repository=True,
-            )
+            composed = self._composed(hydra, self.overrides, grid=grid)
             if self.search:
                 composed[SEARCH] = self.search
             return composed
         except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(together([*self.wrong, str(error).strip()])) from error
+            refused = plugins.refused(self.overrides, error, lambda words: self._composed(hydra, words, grid=grid))
+            raise ConfigError(together([*self.wrong, *(refused or [str(error).strip()])])) from error
         except (YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(together([*self.wrong, *damaged(self.places)])) from error
+
+    def _composed(self, hydra: Hydra, words: list[str], *, grid: bool) -> DictConfig:
+        from hydra.types import RunMode
+
+        return hydra.compose_config(
+            self.root,
+            words,
+            run_mode=RunMode.MULTIRUN if grid else RunMode.RUN,
+            with_log_configuration=False,
+            activate_config_repository=True,
+        )
 
     def chosen(self, composed: DictConfig) -> Chosen:
         """What a job was composed of."""
@@ -123,6 +129,11 @@ class Line:
 
 
 SEARCH = "search"
+
+
+def _keys() -> list[str]:
+    """Of the root, in the order in which they are listed: those of a run, then those of a search."""
+    return [key for kind in (config.Run, config.Search) for key in kind.__dataclass_fields__ if key != "choices"]
 
 
 def _key(word: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 OVERRIDE = re.compile(r"^(?P<prefix>\+\+|\+|~)?(?P<key>[^=@]+)(?P<package>@[^=]*)?(?P<rest>=.*)?$", re.DOTALL)
 
@@ -15,12 +15,19 @@ HYDRA = (
 """Keys of Hydra's that mean something here, or are refused with a reason of their own."""
 
 
-def read_words(words: Sequence[str], known: Mapping[str, Mapping[str, object]]) -> tuple[list[str], list[str]]:
+def read_words(
+    words: Sequence[str], known: Mapping[str, Mapping[str, object]], keys: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
     """The overrides as Hydra is to see them, and what is wrong with them.
 
     A value's key is sent as `++key`, so that any parameter of any signature can be set although no YAML lists it: the
     check, not Hydra, refuses unknown keys, and shows all of them at once. Options that do not exist are reported with
     the nearest name and left out, so that the rest can be checked too.
+
+    Args:
+        words: as typed.
+        known: options by group.
+        keys: of the root besides groups; none: they are not looked at.
     """
     good, wrong = [], []
     for word in words:
@@ -40,8 +47,16 @@ def read_words(words: Sequence[str], known: Mapping[str, Mapping[str, object]]) 
             wrong.append(f"{key}: no such group; {near(key, known) or 'the groups are ' + ', '.join(known)}")
         elif key.startswith("hydra.") and not key.startswith(HYDRA):
             wrong.append(f"{key}: no such key here; {near(key, HYDRA) or 'of Hydra there are ' + ', '.join(HYDRA)}")
+        elif match["prefix"] == "+" and key.rpartition(".")[0] in ("hydra.launcher", "hydra.sweeper"):
+            good.append(word[1:])  # a setting that its class does not take: Hydra refuses it without the plus alone
         elif key.startswith("hydra") or match["prefix"] == "~":
             good.append(word)
+        elif keys and "." not in key and key not in keys:
+            wrong.append(
+                _no_such_key(
+                    key, rest, list(dict.fromkeys([*keys, *(group for group in known if "/" not in group)])), known
+                )
+            )
         else:
             good.append(f"++{key}{match['package'] or ''}{rest}")
     return good, wrong
@@ -83,6 +98,12 @@ def chosen(value: str) -> list[str]:
 
 def _no_such_option(group: str, name: str, options: Mapping[str, object]) -> str:
     return f"{group}={name}: no such option; {near(name, options) or 'there are ' + ', '.join(sorted(options))}"
+
+
+def _no_such_key(key: str, rest: str, keys: Sequence[str], groups: Iterable[str]) -> str:
+    """`sampler=random` is short for a group, which Hydra wants whole."""
+    whole = next((f"did you mean '{group}{rest}'?" for group in groups if group.endswith(f"/{key}")), "")
+    return f"{key}: no such key; got {key!r}; {whole or near(key, keys) or 'there are ' + ', '.join(keys)}"
 
 
 def near(name: str, names: Iterable[str]) -> str:

@@ -167,7 +167,9 @@ def refit(study: Any, trials: Trials, row: Row, *, config: Config, space: Space,
     """
     name = f"best-trial-{row.number}"
     known = study.user_attrs.get(REFITS) or {}
-    folder = Path(known.get(str(row.number)) or trials.folder / name)
+    folder = trials.folder / name  # also where the sweep's folder was moved since
+    if not folder.exists():
+        folder = Path(known.get(str(row.number)) or folder)
     if folder.parent != trials.folder and not folder.exists():
         log.warning("refit: trial %d is trained again by another machine, in %s", row.number, folder)
         return folder

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from phmbench.config import CONFIG_NAME, Place
-from phmbench.overrides import OVERRIDE, chosen
+from phmbench.overrides import OVERRIDE, chosen, near
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 LAUNCHER, SWEEPER, SAMPLER = "hydra/launcher", "hydra/sweeper", "hydra/sweeper/sampler"
 OF_EXTRA = {
@@ -45,6 +49,36 @@ def absent(words: Sequence[str]) -> tuple[list[str], list[str]]:
         if not said:
             good.append(word)
     return good, wrong
+
+
+def refused(words: Sequence[str], error: Exception, compose: Callable[[list[str]], DictConfig]) -> list[str]:
+    """What is wrong with settings of a launcher, sweeper or sampler; [] where it is something else that Hydra refuses.
+
+    Hydra names the key, and advises to add it with a plus: then nothing reads it.
+
+    Args:
+        words: as Hydra has seen them.
+        error: what it said.
+        compose: without some of the words.
+    """
+    from omegaconf import OmegaConf
+
+    own = [word for word in words if word.lstrip("+").startswith(("hydra.launcher.", "hydra.sweeper."))]
+    if not own or not any(word.lstrip("+").partition("=")[0] in str(error) for word in own):
+        return []
+    settings = compose([word for word in words if word not in own])
+    found = []
+    for key, _, value in (word.lstrip("+").partition("=") for word in own):
+        node, _, name = key.rpartition(".")
+        there = OmegaConf.select(settings, node)
+        known = [str(one) for one in there if one != "_target_"] if OmegaConf.is_dict(there) else []
+        if name not in known:
+            others = f"there are {', '.join(known)}" if known else "there is none; leave it out"
+            found.append(f"{key}: no such key; got {name!r}; {near(name, known) or others}")
+        elif f"{key}={value}" in str(error):
+            why = str(error.__cause__ or error).strip().splitlines()[0]
+            found.append(f"{key}: wrong value; got {value}; expected another kind: {why}")
+    return found
 
 
 def _absent(key: str, name: str) -> str | None:

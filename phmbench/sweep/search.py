@@ -120,14 +120,15 @@ class SearchSweeper(Sweeper):
         with workers.alone(self.folder):
             wanted = min(self.settings.n_trials, self._ended(study) + self._left(study))
             status.write(
-                self.folder, name=self.settings.sweep_name, storage=self.settings.storage, n_trials=int(wanted),
+                self.folder, name=study.study_name, storage=self.settings.storage, n_trials=int(wanted),
                 at_once=at_once(self.config),
             )  # fmt: skip
 
     def _study(self, base: Config) -> optuna.Study:
-        from phmbench.sweep import samplers, storage
+        from phmbench.sweep import samplers, status, storage
 
         kept = storage.opened(self.settings.storage, self.folder)
+        name = status.name_of_study(self.folder, kept, self.settings.sweep_name, url=self.settings.storage)
         keys = [parameter.key for parameter in self.space.parameters]
         identity = {
             "space": {parameter.key: parameter.plain() for parameter in self.space.parameters},
@@ -138,7 +139,7 @@ class SearchSweeper(Sweeper):
             OmegaConf.to_container(self.sampler, resolve=True) if OmegaConf.is_config(self.sampler) else self.sampler
         )
         study = studies.opened(
-            kept, name=self.settings.sweep_name, objectives=self.settings.objectives, identity=identity,
+            kept, name=name, objectives=self.settings.objectives, identity=identity,
             sampler=None, pruner=samplers.pruner(self.settings.pruner),
         )  # fmt: skip
         first, seed = len(study.get_trials(deepcopy=False)), int(self.config.seed)

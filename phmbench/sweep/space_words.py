@@ -48,6 +48,21 @@ def words(chosen: Mapping[str, Value]) -> list[str]:
     return [f"{'++' if _is_value(key) else ''}{key}={_written(value)}" for key, value in chosen.items()]
 
 
+def typed(parameter: Mapping[str, Any]) -> str:
+    """A parameter, as a study keeps it, as the word that searches it; and when it exists."""
+    if parameter["choices"]:
+        said = ",".join(map(_written, parameter["choices"]))
+        said = said if len(parameter["choices"]) > 1 else f"choice({said})"
+    else:
+        low, high, step = parameter["low"], parameter["high"], parameter["step"]
+        whole = not any(isinstance(number, float) for number in (low, high, step))
+        said = f"interval({low},{high})" if step is None else f"range({low},{high + step},{step})"
+        said = f"tag(log,{said})" if parameter["log"] else said
+        said = f"int({said})" if whole and step is None else said
+    when = [f"{key}={' or '.join(map(_written, values))}" for key, values in parameter["when"]]
+    return f"{parameter['key']}={said}{' where ' if when else ''}{' and '.join(when)}"
+
+
 def _is_value(key: str) -> bool:
     """A group has no dot; a value that no YAML lists must be added (`++`)."""
     return "." in key.partition("@")[0]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from phmbench.errors import PhmbenchError, RecordError
+from phmbench.errors import ConfigError, PhmbenchError, RecordError
 from phmbench.record import atomic, words
 from phmbench.record.log import hidden
 from phmbench.sweep import jobs, trials
 from phmbench.sweep.trials import Trials
+
+log = logging.getLogger("phmbench")
 
 FILE = "sweep.json"
 JOURNAL = "study.journal"
@@ -25,6 +28,38 @@ def write(folder: Path, *, name: str, storage: str | None, n_trials: int, at_onc
     said = {"name": name, "storage": None if secret else storage, "secret": secret, "n_trials": n_trials,
             "at_once": at_once}  # fmt: skip
     atomic.write_text(folder / FILE, json.dumps(said, indent=1) + "\n")
+
+
+def name_of_study(folder: Path, kept: Any, name: str, *, url: str | None) -> str:
+    """The study of a folder: one that was moved or renamed has the study that was begun in it, under its old name.
+
+    Args:
+        folder: of the sweep.
+        kept: its storage.
+        name: that was typed, or made of what was.
+        url: of the storage; None: it is in the folder.
+
+    Raises:
+        ConfigError: it is not known which of several studies is meant, or the folder belongs to another one.
+    """
+    if url is not None:
+        before = _json(folder / FILE)["name"] if (folder / FILE).is_file() else name
+        if before != name:
+            raise ConfigError(
+                f"sweep_name: {folder} has the trials of another study; got {name!r}; expected {before!r}; type "
+                f"sweep_name={before} to go on with it, or choose another hydra.sweep.dir"
+            )
+        return name
+    names: list[str] = [study.study_name for study in kept.get_all_studies()]
+    if not names or name in names:
+        return name
+    if len(names) > 1:
+        raise ConfigError(
+            f"sweep_name: {folder} has several studies; got {name!r}; expected one of {', '.join(names)}; type "
+            f"sweep_name={names[0]} hydra.sweep.dir={folder}"
+        )
+    log.info("search: goes on with the study of this folder, which was begun as %s", names[0])
+    return names[0]
 
 
 def main(argv: Sequence[str]) -> int:

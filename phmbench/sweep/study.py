@@ -67,14 +67,15 @@ def opened(
         )
     for key, said in json.loads(json.dumps(identity)).items():
         if before.get(key) != said:
-            raise ConfigError(f"{_other(name)} {key}: {_difference(before.get(key), said)}")
+            different = _of_space if key == "space" else _difference
+            raise ConfigError(f"{_other(name)} {key}: {different(before.get(key), said)}")
     return study
 
 
 def _other(name: str) -> str:
     return (
         f"sweep_name: the study {name!r} was begun for another search; type what it was begun with to go on, "
-        "choose another sweep_name, or remove its folder;"
+        "choose another sweep_name (where hydra.sweep.dir is given: another folder), or remove its folder;"
     )
 
 
@@ -86,6 +87,16 @@ def _difference(before: Any, now: Any) -> str:
         if old.get(key) != new.get(key):
             return f"{key} got {new.get(key)!r}; expected {old.get(key)!r}".strip()
     return "differs"
+
+
+def _of_space(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first key that is searched otherwise, as it is typed."""
+    from phmbench.sweep.space_words import typed
+
+    key = next((key for key in [*before, *now] if before.get(key) != now.get(key)), "")
+    got = typed(now[key]) if key in now else f"nothing searched of {key}"
+    expected = typed(before[key]) if key in before else f"nothing searched of {key}"
+    return f"got {got}; expected {expected}"
 
 
 def fixed(base: Config, searched: Sequence[str]) -> dict[str, Any]:

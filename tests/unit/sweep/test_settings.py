@@ -57,6 +57,37 @@ def test_wrong_settings(words: list[str], message: str):
         read(*words)
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("n_trial=2", "n_trial: no such key; got 'n_trial'; did you mean 'n_trials'?"),
+        ("max_failure=2", "max_failure: no such key; got 'max_failure'; did you mean 'max_failures'?"),
+        ("seach=[optim]", "seach: no such key; got 'seach'; did you mean 'search'?"),
+        ("sampler=random", "sampler: no such key; got 'sampler'; did you mean 'hydra/sweeper/sampler=random'?"),
+        ("split=units", "split: no such key; got 'split'; did you mean 'task/split=units'?"),
+        ("zzz=1", "zzz: no such key; got 'zzz'; there are seed, repeats, "),
+    ],
+)
+def test_misspelt_keys_of_the_root(word: str, message: str):
+    assert [said for said in Line([word], root="sweep").wrong if said.startswith(message)]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["hydra.sweeper.n_job=2"], "hydra.sweeper.n_job: no such key; got 'n_job'; did you mean 'n_jobs'?"),
+        (["+hydra.sweeper.n_job=2"], "hydra.sweeper.n_job: no such key; got 'n_job'; did you mean 'n_jobs'?"),
+        (["hydra.sweeper.sampler.seeed=1"], "hydra.sweeper.sampler.seeed: no such key; got 'seeed'; did"),
+        (["hydra.launcher.zzz=1"], "hydra.launcher.zzz: no such key; got 'zzz'; there is none; leave it out"),
+        (["hydra.sweeper.sampler.seed=x"], "hydra.sweeper.sampler.seed: wrong value; got x; expected another kind: "),
+    ],
+)  # fmt: skip
+def test_misspelt_settings_of_hydras_plugins(words: list[str], message: str):
+    with pytest.raises(ConfigError) as caught:
+        read(*words)
+    assert str(caught.value).startswith(message)
+
+
 def test_several_wrong_settings_come_at_once():
     with pytest.raises(ConfigError) as caught:
         read("n_trials=0", "objectives=[test/loss]", "max_failures=0")

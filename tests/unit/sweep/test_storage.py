@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from phmbench.errors import ConfigError, RecordError
-from phmbench.sweep import storage, study
+from phmbench.sweep import space_words, storage, study
 from phmbench.sweep.jobs import Job
 from phmbench.sweep.outcomes import Outcomes
+from phmbench.sweep.parameter import Parameter
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="the extra for searches")
 
@@ -145,16 +146,33 @@ def test_a_trial_without_signs_of_life_is_run_again_and_one_with_them_is_not(tmp
 
 
 def test_another_search_of_the_same_name_is_refused(tmp_path: Path):
-    kept = storage.opened(None, tmp_path)
-    begun(kept, space={"x": [0, 1]}, fixed={"data.hash": "a"})
+    kept, space = storage.opened(None, tmp_path), {"x": Parameter("x", choices=(0, 1)).plain()}
+    begun(kept, space=space, fixed={"data.hash": "a"})
     with pytest.raises(ConfigError, match=r"fixed: data.hash got 'b'; expected 'a'"):
-        begun(kept, space={"x": [0, 1]}, fixed={"data.hash": "b"})
-    with pytest.raises(ConfigError, match="space: x got"):
-        begun(kept, space={"x": [0, 2]}, fixed={"data.hash": "a"})
+        begun(kept, space=space, fixed={"data.hash": "b"})
+    other = {"y": Parameter("y", low=1, high=8, when=(("x", (0, 1)),)).plain()}
+    for now, message in (
+        ({"x": Parameter("x", choices=(0, 2)).plain()}, "space: got x=0,2; expected x=0,1"),
+        ({}, "space: got nothing searched of x; expected x=0,1"),
+        ({**space, **other}, r"got y=int\(interval\(1,8\)\) where x=0 or 1; expected nothing searched of y"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            begun(kept, space=now, fixed={"data.hash": "a"})
     with pytest.raises(ConfigError, match="the study 's' was begun for another search"):
         begun(kept, objectives=("val/loss",))
     with pytest.raises(ConfigError, match="expected those it was begun with"):
-        begun(kept, objectives=("val/balanced_accuracy",), space={"x": [0, 1]}, fixed={"data.hash": "a"})
+        begun(kept, objectives=("val/balanced_accuracy",), space=space, fixed={"data.hash": "a"})
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["a.b=1,null,'x y',[1,2]", "a.b=choice(8)", "a.b=interval(0.1,3.0)", "a.b=int(interval(1,8))", "a.b=range(8,65,8)",
+     "a.b=tag(log,interval(0.0001,0.01))", "a.b=int(tag(log,interval(1,64)))", "task/optimizer=choice(adamw,sgd)"],
+)  # fmt: skip
+def test_a_range_is_said_as_it_is_typed(word: str):
+    (read,), _ = space_words.from_words([word])
+    (again,), _ = space_words.from_words([space_words.typed(read.plain())])
+    assert again == read
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from phmbench.errors import RecordError
+from phmbench.errors import ConfigError, RecordError
 from phmbench.sweep import status, storage, workers
 from phmbench.sweep import study as studies
 
@@ -40,6 +40,26 @@ def test_a_search_is_counted(folder, capsys):
     printed = capsys.readouterr().out
     assert "2 of 10 finished: 2 complete" in printed
     assert "best so far: val/macro_f1 0.700 (trial 1" in printed
+
+
+def test_a_folder_has_one_study_by_whatever_name_it_is_gone_on_with(folder, caplog):
+    kept = storage.opened(None, folder)
+    assert status.name_of_study(folder, kept, "s", url=None) == "s"
+    with caplog.at_level("INFO", logger="phmbench"):
+        assert status.name_of_study(folder, kept, "renamed", url=None) == "s"
+    assert "which was begun as s" in caplog.text
+    optuna.create_study(study_name="t", storage=kept)
+    with pytest.raises(ConfigError, match=r"has several studies; got 'renamed'; expected one of s, t; type"):
+        status.name_of_study(folder, kept, "renamed", url=None)
+
+
+def test_a_folder_of_another_study_of_a_database_is_refused(folder):
+    kept = storage.opened("sqlite://", folder)
+    assert status.name_of_study(folder, kept, "s", url="sqlite://") == "s"
+    with pytest.raises(
+        ConfigError, match=r"the trials of another study; got 'renamed'; expected 's'; type sweep_name=s"
+    ):
+        status.name_of_study(folder, kept, "renamed", url="sqlite://")
 
 
 def test_nothing_is_written_and_half_a_line_is_passed_over(folder):
