@@ -115,6 +115,7 @@ class VibrationData(LightningDataModule):
         self.inherited: list[Mapping[str, Any]] = []  # what the weights have seen before this run
         self.shared: dict[str, int | None] | None = None  # what the test set shares with that
         self.seconds = 0.0  # that store, split and audit took
+        self.cpu_begun = 0.0  # seconds of the CPU that this process had spent when they were there
 
     # -- preparing ---------------------------------------------------------------------------------------------------
 

@@ -86,7 +86,7 @@ def _measure(cell: Cell, metric: str, notes: list[str], *, name: str) -> None:
     sizes = [fit.result["model"]["parameters"] for fit in cell.fits]
     cell.parameters = None if None in sizes else max(sizes)
     spent = [fit.result.get("cpu_seconds") for fit in cell.fits]
-    cell.seconds = None if None in spent else sum(map(float, spent))  # type: ignore[arg-type]
+    cell.seconds = None if None in spent else sum(float(one) for one in spent if one is not None)
     if None in values.values() or len(values) < len(targets) * len(seeds):
         cell.said = (
             f"{metric} is not defined in all fits" if None in values.values() else "folds lack some of the seeds"

@@ -12,6 +12,10 @@ from phmbench.leaderboard.runs import Fit, Run
 from phmbench.record import words
 
 
+Fits = dict[tuple[str, int], Fit]
+"""Fold and seed → fit."""
+
+
 class Entry(NamedTuple):
     """The runs of one method that were asked the same: of several seeds, or one that has them all."""
 
@@ -47,23 +51,31 @@ def arrange(runs: Sequence[Run], notes: list[str]) -> list[Column]:
 
 
 def _entries(done: Sequence[Run], notes: list[str]) -> list[Entry]:
-    groups: dict[str, list[Run]] = {}
+    """Runs of one method that were asked the same, with each fit once; the later one, where one was run again."""
+    groups: dict[str, list[tuple[list[Run], Fits]]] = {}
     for run in sorted(done, key=lambda run: run.started):
         hashes = sorted({str(fit.result["data"]["hash"]) for fit in run.fits})
         key = json.dumps([identity.asked(run.config), identity.method(run.config), hashes], sort_keys=True, default=str)
-        groups.setdefault(key, []).append(run)
+        own = {(fit.target, fit.seed): fit for fit in run.fits}
+        alike = [group for group in groups.setdefault(key, []) if _agree(group[1], own)]
+        runs, fits = alike[0] if alike else ([], {})
+        if not alike:
+            groups[key].append((runs, fits))
+        if own.keys() & fits.keys():
+            notes.append(f"{run.name}: the same fit as in an earlier run; the later one counts")
+        runs.append(run)
+        fits.update(own)
     found = []
-    for group in groups.values():
-        fits: dict[tuple[str, int], Fit] = {}
-        for run in group:
-            again = [fit for fit in run.fits if (fit.target, fit.seed) in fits]
-            if again:
-                notes.append(f"{run.name}: the same fit as in an earlier run; the later one counts")
-            fits.update({(fit.target, fit.seed): fit for fit in run.fits})
-        used = [run for run in group if any(fit in run.fits for fit in fits.values())]
+    for runs, fits in (group for several in groups.values() for group in several):
+        used = tuple(run for run in runs if any(fit in run.fits for fit in fits.values()))
         config = used[0].config
-        found.append(Entry(tuple(used), tuple(fits.values()), identity.asked(config), identity.method(config)))
+        found.append(Entry(used, tuple(fits.values()), identity.asked(config), identity.method(config)))
     return found
+
+
+def _agree(fits: Fits, others: Fits) -> bool:
+    """Whether fits of one fold and seed had the same split."""
+    return all(fits[key].split == others[key].split for key in fits.keys() & others.keys())
 
 
 def _method_names(columns: Sequence[Sequence[Entry]], notes: list[str]) -> dict[str, list[str]]:

@@ -16,6 +16,7 @@ from phmbench.record import contents, status
 from phmbench.record.configuration import read_config
 
 JOB = "job.json"
+OTHER = "split-"
 REFUSALS = ("ConfigError", "DataError", "LeakageError")
 """Errors with which a run says that it cannot be, and not that it broke."""
 
@@ -87,9 +88,10 @@ def read(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
         for folder in _below(top.resolve()):
             if _is_trial(folder):
                 trials += 1
-            elif folder not in runs:
-                name = folder.relative_to(top.resolve()).as_posix()
-                runs[folder] = _run(folder, folder.name if name == "." else name)
+                continue
+            for one in (folder, *_other_splits(folder)):
+                name = one.relative_to(top.resolve()).as_posix()
+                runs.setdefault(one, _run(one, one.name if name == "." else name))
     if not runs:
         raise RecordError(
             f"{', '.join(map(str, folders))}: no run found; got {trials} trials of searches, which test nothing; "
@@ -109,6 +111,11 @@ def _below(top: Path) -> Iterator[Path]:
         inside.sort()
 
 
+def _other_splits(folder: Path) -> list[Path]:
+    """Records of the same method under other splits, inside of a record: runs of their own."""
+    return [child for child in contents.children(folder) if child.name.startswith(OTHER)]
+
+
 def _is_trial(folder: Path) -> bool:
     try:
         return json.loads((folder / JOB).read_bytes()).get("trial") is not None
@@ -121,7 +128,7 @@ def _run(folder: Path, name: str) -> Run:
         if not status.exists(folder):
             return _unbegun(folder, name)
         said = status.read_status(folder)
-        config = read_config(folder)
+        config = _own(read_config(folder), folder)
         state: str = status.state(folder)
     except RecordError as error:
         return Run(name, folder, {}, "damaged", str(error).replace(str(folder), name))
@@ -143,6 +150,16 @@ def _run(folder: Path, name: str) -> Run:
     return Run(name, folder, config, state, shown, tuple(fits), started)
 
 
+def _own(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Choices of a run with another split name that split."""
+    chosen = config.get("choices") or {}
+    if not folder.name.startswith(OTHER):
+        return config
+    split = folder.name.removeprefix(OTHER)
+    named = {"experiment": f"{chosen['experiment']} · {split}"} if chosen.get("experiment") else {}
+    return {**config, "choices": {**chosen, "task/split": split, **named}}
+
+
 def _unbegun(folder: Path, name: str) -> Run:
     """A job of a grid that has no record yet; or a result without a configuration."""
     if (folder / status.METRICS).exists():
@@ -156,7 +173,7 @@ def _unbegun(folder: Path, name: str) -> Run:
 
 def _leaves(folder: Path, target: str = "") -> Iterator[tuple[Path, str]]:
     """The single fits of a record, and the fold of each."""
-    inside = contents.children(folder)
+    inside = [child for child in contents.children(folder) if not child.name.startswith(OTHER)]
     for child in inside:
         yield from _leaves(child, child.name.removeprefix("target-") if child.name.startswith("target-") else target)
     if not inside:

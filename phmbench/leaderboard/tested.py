@@ -78,12 +78,13 @@ def _require_same(fit: Fit, metric: str, value: float) -> None:
 def _pairs(found: predictions.Predictions, of: NDArray[np.int64], U: int) -> Array:
     """Of each class, how many windows of unit u that have it stand above how many of unit v that have it not."""
     p = found.scores.astype(float)  # (N, K)
-    K = p.shape[1]
+    K, adds_up = p.shape[1], bool((np.abs(p.sum(1) - 1) < 1e-3).all())  # else each class has a detector of its own
     pairs = np.zeros((K, U, U))
     for k in range(K):
-        others = np.delete(p, k, 1).sum(1)
         with np.errstate(divide="ignore"):
-            odds = np.log(p[:, k]) - np.log(others)  # orders as p does, and does not run into 1
+            odds = np.log(p[:, k])
+            if adds_up:  # then the others say more than p, which runs into 1
+                odds -= np.log(np.delete(p, k, 1).sum(1))
         positive = found.target == k
         for v in range(U):
             negative = np.sort(odds[~positive & (of == v)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,7 +57,7 @@ def prepared(
         inherit(cfg, data)
     for rows in (data.assignment.train, data.assignment.val, data.assignment.test):
         require_windows(len(rows) or processes, processes)  # a set without windows is not read
-    data.seconds = time.perf_counter() - started
+    data.seconds, data.cpu_begun = time.perf_counter() - started, _cpu_seconds()
     if first:
         record.write_split(split_table(data.assignment, table=data.table, windows=data.windows, window=data.window))
         _show(cfg, record, data, processes)
@@ -183,6 +184,7 @@ def batch_of(cfg: Config, data: VibrationData, processes: int) -> dict[str, int]
 def describe(cfg: Config, data: VibrationData, fitted: Fitted, processes: int = 1) -> dict[str, Any]:
     """The result of one fit as metrics.json holds it."""
     from phmbench.record import result
+    from phmbench.training import ranks
 
     return result.build(
         metrics=fitted.metrics,
@@ -194,9 +196,15 @@ def describe(cfg: Config, data: VibrationData, fitted: Fitted, processes: int = 
         model={"name": _named(cfg), "parameters": fitted.parameters},
         seconds={**fitted.seconds, "set_up": fitted.seconds.get("set_up", 0.0) + data.seconds},
         confusion=fitted.confusion,
+        cpu_seconds=None if ranks.joined() else _cpu_seconds() - data.cpu_begun,
         batch=batch_of(cfg, data, processes),
         choices=cfg.get("choices"),
     )
+
+
+def _cpu_seconds() -> float:
+    """Of this process, its threads, and of the processes that it has started and that have ended."""
+    return sum(os.times()[:4])
 
 
 def _named(cfg: Config) -> str:

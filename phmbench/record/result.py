@@ -29,6 +29,7 @@ def build(
     data: Mapping[str, Any],
     model: Mapping[str, Any],
     seconds: Mapping[str, float],
+    cpu_seconds: float | None = None,
     confusion: Mapping[str, Any] | None = None,
     batch: Mapping[str, int] | None = None,
     choices: Mapping[str, str | None] | None = None,
@@ -42,6 +43,7 @@ def build(
         data: source, rigs, classes, hash.
         model: name, parameters (count).
         seconds: set_up, fit, test.
+        cpu_seconds: of the CPU, of all processes, for fit and test; None where that is not known.
         confusion: classes (K names) and counts (K, K), rows are the true classes, of the test set.
         batch: size (windows of a process), processes, accumulated (batches of a step), effective (windows of a step);
             None where nothing was trained.
@@ -69,6 +71,7 @@ def build(
             "model": model,
             "batch": batch,
             "seconds": {"set_up": 0.0, "fit": 0.0, "test": 0.0, **seconds},
+            "cpu_seconds": cpu_seconds,
             "warnings": [],
             "versions": environment.versions(),
             "commit": environment.commit_here(),
@@ -95,7 +98,7 @@ def aggregate_repeats(results: Sequence[Mapping[str, Any]]) -> Result:
     return _plain_dict(
         {**results[0], "seed": None, "metrics": mean(every), "std": std(every), "std_over": "seeds", "std_seeds": {},
          "repeats": repeats, "folds": [], "confusion": _sum_confusion(results), "split": split,
-         "seconds": _sum_seconds(results), "warnings": _warnings(results)}
+         "seconds": _sum_seconds(results), "cpu_seconds": _sum_cpu(results), "warnings": _warnings(results)}
     )  # fmt: skip
 
 
@@ -129,7 +132,7 @@ def aggregate_folds(results: Mapping[str, Mapping[str, Any]]) -> Result:
          "std_over": "folds", "std_seeds": std([r["metrics"] for r in repeats]) if repeats else {}, "repeats": repeats,
          "folds": folds, "confusion": _sum_confusion(each), "split": split, "data": data,
          "batch": each[0].get("batch") if all(r.get("batch") == each[0].get("batch") for r in each) else None,
-         "seconds": _sum_seconds(each), "warnings": _warnings(each)}
+         "seconds": _sum_seconds(each), "cpu_seconds": _sum_cpu(each), "warnings": _warnings(each)}
     )  # fmt: skip
 
 
@@ -215,6 +218,11 @@ def _sum_confusion(results: Sequence[Mapping[str, Any]]) -> dict[str, Any] | Non
 
 def _sum_seconds(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {key: sum(r["seconds"].get(key) or 0.0 for r in results) for key in results[0]["seconds"]}
+
+
+def _sum_cpu(results: Sequence[Mapping[str, Any]]) -> float | None:
+    every = [r.get("cpu_seconds") for r in results]
+    return None if None in every else sum(float(one) for one in every if one is not None)
 
 
 def _warnings(results: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -14,7 +14,7 @@ from phmbench.errors import ConfigError, DataError, PhmbenchError, RecordError
 from phmbench.leaderboard import board
 from phmbench.leaderboard.board import Board
 from phmbench.record import Record
-from tests.unit.leaderboard.made import answers, baseline, config, fit, folds, seeds
+from tests.unit.leaderboard.made import answers, baseline, config, fit, folds, outcome, seeds
 
 
 def read(folder: Path, metric: str = "macro_f1") -> Board:
@@ -165,8 +165,6 @@ def test_a_part_of_the_test_set_is_no_result(tmp_path: Path):
     whole = {"windows": 99, "recordings": 6, "units": 6}
     fit(tmp_path / "a", baseline(), answers(3))
     with Record.open(tmp_path / "b", config()) as record:
-        from tests.unit.leaderboard.made import outcome
-
         found = outcome(record, config(), answers(4), hash="key", trained="train-0")
         record.finish({**found, "split": {**found["split"], "test": whole}}, pages=False)
     (column,) = read(tmp_path).columns
@@ -254,6 +252,19 @@ def test_a_folder_that_is_given_twice_is_read_once(tmp_path: Path):
     fit(tmp_path / "a", config(), answers(3))
     found = board.read([tmp_path, tmp_path / "a"], metric="macro_f1")
     assert len(found.runs) == 1
+
+
+def test_other_splits_inside_a_run_are_columns_of_their_own(tmp_path: Path):
+    """As experiment=leakage_gap leaves them."""
+    chosen = config(choices__experiment="leakage_gap")
+    with Record.open(tmp_path / "a", chosen) as record:
+        with record.child("split-load", chosen) as child:
+            child.finish(outcome(child, chosen, answers(4), hash="key", trained="train-1"), pages=False)
+        record.finish(outcome(record, chosen, answers(3), hash="key", trained="train-0"), pages=False)
+    found = read(tmp_path, "accuracy").columns
+    assert [(column.name, column.cells["wdcnn"].mean) for column in found] == [
+        ("leakage_gap", 0.75), ("leakage_gap · load", 1.0)
+    ]  # fmt: skip
 
 
 def test_an_experiment_names_its_column(tmp_path: Path):

@@ -37,7 +37,8 @@ def test_weighted_units_are_repeated_windows(metric: str):
     N, K, U = 400, 3, 12
     of, target = rng.integers(0, U, N), rng.integers(0, K, N)
     scores = rng.dirichlet(np.ones(K), N) + 0.4 * np.eye(K)[target]
-    scores = (np.round(scores / scores.sum(1, keepdims=True), 2) + 0.01).astype(np.float32)  # rounded: some are equal
+    scores = np.round(scores / scores.sum(1, keepdims=True), 1) + 0.01  # rounded: some are equal
+    scores = (scores / scores.sum(1, keepdims=True)).astype(np.float32)
     said = scores.argmax(1)
     counts = np.bincount((of * K + target) * K + said, minlength=U * K * K).reshape(U, K, K)
     kept = Predictions(of, tuple(map(str, range(U))), np.arange(N), target, scores, ("a", "b", "c"), 8, ())
@@ -55,6 +56,16 @@ def test_weighted_units_are_repeated_windows(metric: str):
             "macro_auroc": lambda t=t, o=odds: np.mean([roc_auc_score(t == k, o[:, k]) for k in range(K)]),
         }[metric]()
         assert value == pytest.approx(expected, abs=1e-6)
+
+
+def test_scores_of_detectors_are_ordered_by_themselves():
+    """Of a class each: 0.9 stands above 0.8 whatever the other detector says, and with 0.7 below ties for the rest."""
+    scores = np.array([[0.9, 0.99], [0.8, 0.0], [0.7, 0.5], [0.7, 0.4]], dtype=np.float32)
+    target = np.array([0, 1, 0, 1])
+    kept = Predictions(np.arange(4), tuple("abcd"), np.arange(4), target, scores, ("a", "b"), 8, ())
+    pairs = tested._pairs(kept, np.arange(4), 4)
+    assert pairs[0].sum() == 1 + 1 + 0 + 0.5  # 0.9 above both, 0.7 below 0.8 and like 0.7
+    assert pairs[0, 0, 1] == 1.0
 
 
 def drawn(rng: np.random.Generator, units: int, windows: int) -> list[list[list[int]]]:
