@@ -11,7 +11,6 @@ from phmbench.leaderboard.cells import ORDER, Cell, Column
 from phmbench.leaderboard.runs import Fit, Run
 from phmbench.record import words
 
-
 Fits = dict[tuple[str, int], Fit]
 """Fold and seed → fit."""
 
