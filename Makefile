@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-slurm test-ray test-postgresql test-aeon torture lint types docs results bench bench-sweep clean
+.PHONY: help install demo test test-all test-slurm test-ray test-postgresql test-aeon torture lint types docs results leaderboard bench bench-sweep clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 12
@@ -63,6 +63,9 @@ types: $(STAMP) ## mypy, strict on phmbench/
 
 results: $(STAMP) ## the tables of README and docs/results.md; goes on where it stopped
 	$(BIN)/python docs/make_results.py
+
+leaderboard: $(STAMP) ## runs of docs/leaderboard.yaml, then docs/leaderboard.md; goes on where it stopped
+	$(BIN)/python docs/make_leaderboard.py
 
 bench: $(STAMP) ## benchmarks/RESULTS.md, and what became slower; ONLY=loader (startup, step, store, sweep) for a part
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(STRICT),--strict)

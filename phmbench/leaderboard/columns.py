@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -167,5 +168,5 @@ def facts(column: Column) -> dict[str, str]:
         "seeds": ", ".join(map(str, seeds)),
         "task": str((config.get("task") or {}).get("_target_")).rpartition(".")[2],
         "data": ", ".join(sorted({str(result["data"]["hash"])[:8] for result in results})),
-        "sets": ", ".join(dict.fromkeys(fit.split[:8] for fit in run.fits)),
+        "sets": hashlib.sha256("".join(dict.fromkeys(fit.split for fit in run.fits)).encode()).hexdigest()[:8],
     }

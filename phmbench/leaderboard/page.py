@@ -45,7 +45,7 @@ def _scores(board: Board, folder: Path) -> str:
         kind = '<br><span class="faint">baseline</span>' if name in board.baselines else ""
         cells = [_cell(column, name, folder) for column in board.columns]
         rows.append([html.Html(escape(name) + kind), *cells, text.parameters(board, name), text.seconds(board, name)])
-    return html.table(heads, rows)
+    return f'<div class="board">{html.table(heads, rows)}</div>'
 
 
 def _cell(column: Column, name: str, folder: Path) -> str:
@@ -74,7 +74,8 @@ def _comparisons(board: Board) -> str:
         if column.comparisons:
             rows = [text.compared(one) for one in column.comparisons]
             caption = f"{column.name}: against {column.comparisons[0].baseline}"
-            parts.append(html.table(["method", "difference", "95 % interval", "test"], rows, caption=caption))
+            table = html.table(["method", "difference", "95 % interval", "test"], rows, caption=caption)
+            parts.append(f'<div class="against">{table}</div>')
     said = text.COMPARED if len(parts) > 1 else "No protocol has a baseline and another method."
     return "\n".join([*parts, f'<p class="faint">{escape(said)}</p>'])
 

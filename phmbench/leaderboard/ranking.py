@@ -54,7 +54,7 @@ def ranking(board: Board) -> Ranking | str:
     if len(columns) < PROTOCOLS or len(methods) < METHODS:
         return (
             f"a critical-difference diagram takes {PROTOCOLS} protocols and {METHODS} methods with a result in each of "
-            f"them; here are {len(columns)} protocols with {len(methods)} such methods"
+            f"them; of such protocols there are {len(columns) if methods else 0} here, with {len(methods)} methods"
         )
     scores = np.array([[board.columns[c].results[m].mean for m in methods] for c in columns], dtype=float)
     found = ranks(scores)

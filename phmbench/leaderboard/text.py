@@ -94,13 +94,14 @@ def cells_of(board: Board, name: str) -> list[Cell]:
 
 
 def without(board: Board) -> list[str]:
-    """Each cell that has no result: method, protocol, and why."""
-    return [
-        f"{name}, {column.name}: {cell.state}{f': {cell.said}' if cell.said else ''}"
-        for column in board.columns
-        for name, cell in column.cells.items()
-        if cell.mean is None
-    ]
+    """The cells that have no result, and why: a line for those that have it in common."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for column in board.columns:
+        for name, cell in column.cells.items():
+            if cell.mean is None:
+                why = f"{cell.state}{f': {cell.said}' if cell.said else ''}"
+                alike.setdefault((column.name, why), []).append(name)
+    return [f"{protocol}: {', '.join(names)}: {why}" for (protocol, why), names in alike.items()]
 
 
 def ranked(ranks: Ranking | str) -> str:

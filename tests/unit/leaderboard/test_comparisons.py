@@ -100,8 +100,8 @@ def test_fewer_protocols_make_none(tmp_path: Path):
     many(tmp_path, protocols=7)
     why = ranking.ranking(board.read([tmp_path], metric="accuracy"))
     assert why == (
-        "a critical-difference diagram takes 8 protocols and 3 methods with a result in each of them; here are 7 "
-        "protocols with 3 such methods"
+        "a critical-difference diagram takes 8 protocols and 3 methods with a result in each of them; of such "
+        "protocols there are 7 here, with 3 methods"
     )
 
 
@@ -132,7 +132,7 @@ def test_the_command_writes_markdown_csv_and_a_page(made: Path, capsys: pytest.C
     assert "5 methods × 8 protocols, accuracy of the test set; 32 runs" in page
     assert "Made by `phmbench leaderboard runs --metric accuracy --into out`." in page
     assert "| **1.000**<br>[1.000, 1.000] |" in page
-    assert "a\\|b, rig · units" in page
+    assert "data data0: a\\|b: not run" in page
     assert "not run" in page
     assert "![over 8 protocols wdcnn has the best mean rank" in page
     assert str(made) not in page
