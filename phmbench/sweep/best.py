@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +19,7 @@ from phmbench.record import atomic
 from phmbench.record import log as record_log
 from phmbench.record.configuration import leaves
 from phmbench.record.screen import shown_path
-from phmbench.sweep import jobs, one_split
+from phmbench.sweep import jobs, one_split, workers
 from phmbench.sweep.jobs import Job
 from phmbench.sweep.trials import Row, Trials
 
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("phmbench")
 
-REFITS = "refits"
-"""Attribute of the study: number of a trial → the folder in which it was trained again and tested."""
+REFIT = "refit "
+"""So begins an attribute of the study, followed by the number of a trial: the folder in which it was trained again and
+tested. There is one for each such folder, so that of two machines at once none is forgotten."""
 AWAY = 1000  # seeds of a refit begin so far above those of the trials
 LAST_SEED = 2**32 - 1
 OF_SEARCH = frozenset({*OfSearch.__dataclass_fields__, "test", "hydra", "experiment"})
@@ -83,11 +86,31 @@ def write_experiment(trials: Trials, row: Row, *, words: Sequence[str], composer
         f"# run it:    {_run(place, composer)}",
         f"# searched:  {command}",
     ]
-    text = yaml.safe_dump({"defaults": defaults, **nested}, sort_keys=False, allow_unicode=True, width=120)
+    text = dumped({"defaults": defaults, **nested})
     file = trials.folder / "experiment" / "best.yaml"
     file.parent.mkdir(exist_ok=True)
     atomic.write_text(file, "\n".join(head) + "\n" + text)
     return file
+
+
+def dumped(said: Mapping[str, Any]) -> str:
+    """YAML that Hydra reads back as it is: text that it takes for a number, and PyYAML does not (1e-3), is quoted."""
+    return yaml.dump(dict(said), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    try:
+        float(text.replace("_", ""))
+    except ValueError:
+        return dumper.represent_str(text)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'")
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _values(words: Sequence[str], config: Config) -> dict[str, Any]:
@@ -109,11 +132,18 @@ def _left(config: Config, choices: Mapping[str, str], values: Mapping[str, Any],
     there = composer.job([*typed, *words(dict(values))])
     ours, theirs = ({k: v for k, v in leaves(one) if not _elsewhere(k)} for one in (config, there))
     absent = object()
-    found = {key: value for key, value in ours.items() if theirs.get(key, absent) != value}
+    found = {key: _literal(value) for key, value in ours.items() if theirs.get(key, absent) != value}
     for key in theirs:
         if key not in ours and not any(key.startswith(f"{one}.") for one in ours):
             found[_top(key, ours)] = None  # removed on the command line
     return found
+
+
+def _literal(value: Any) -> Any:
+    """A value of a configuration as it is read: what looks like an interpolation there is none any more."""
+    if isinstance(value, list):
+        return [_literal(one) for one in value]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
 def _elsewhere(key: str) -> bool:
@@ -153,7 +183,17 @@ def _flags(composer: Composer) -> list[str]:
 # -- trained again ----------------------------------------------------------------------------------------------------
 
 
-def refit(study: Any, trials: Trials, row: Row, *, config: Config, space: Space, count: int, launcher: Any) -> Path:
+def refit(
+    study: Any,
+    trials: Trials,
+    row: Row,
+    *,
+    config: Config,
+    space: Space,
+    count: int,
+    launcher: Any,
+    threads: int | None,
+) -> Path:
     """Train a trial again with seeds that no trial has had, and test it, unless that was done; its run directory.
 
     Args:
@@ -164,23 +204,29 @@ def refit(study: Any, trials: Trials, row: Row, *, config: Config, space: Space,
         space: what was searched, which may be the seed.
         count: number of seeds.
         launcher: of Hydra's.
+        threads: of the process; None: as many as it takes.
     """
-    name = f"best-trial-{row.number}"
-    known = study.user_attrs.get(REFITS) or {}
-    folder = trials.folder / name  # also where the sweep's folder was moved since
-    if not folder.exists():
-        folder = Path(known.get(str(row.number)) or folder)
-    if folder.parent != trials.folder and not folder.exists():
-        log.warning("refit: trial %d is trained again by another machine, in %s", row.number, folder)
+    folder = trials.folder / f"best-trial-{row.number}"  # also where the sweep's folder was moved since
+    known = [Path(place) for key, place in tested(study).items() if key.split()[1] == str(row.number)]
+    if known and not folder.exists():
+        folder = next((place for place in known if place.exists()), known[0])
+        log.warning("refit: trial %d is trained again by another command, in %s", row.number, folder)
         return folder
-    study.set_user_attr(REFITS, {**known, str(row.number): str(folder)})
     if jobs.standing(folder) not in ("done", "running"):
         again = fresh(config, space.parameters, count=count)
         label = f"refit: trial {row.number} with seeds {', '.join(map(str, seeds(again)))}"
         job = Job((), again, folder, label=label, aside=True)
-        jobs.write(job, threads=None)
+        jobs.write(job, threads=threads)
+        if not known:
+            place = hashlib.sha256(f"{workers.machine()}:{folder}".encode()).hexdigest()[:8]
+            study.set_user_attr(f"{REFIT}{row.number} {place}", str(folder))
         jobs.launch([job], launcher)
     return folder
+
+
+def tested(study: Any) -> dict[str, str]:
+    """Where trials were trained again and tested, by attribute."""
+    return {key: place for key, place in study.user_attrs.items() if key.startswith(REFIT)}
 
 
 def fresh(config: Config, parameters: Sequence[Parameter], *, count: int) -> Config:

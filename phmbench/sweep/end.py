@@ -13,7 +13,7 @@ from phmbench.errors import PhmbenchError
 from phmbench.record import atomic, lock, words
 from phmbench.record.screen import WIDTH, console, shown_path
 from phmbench.record.status import read_metrics
-from phmbench.sweep import best, doubts, jobs, page, trials, workers
+from phmbench.sweep import best, doubts, jobs, launchers, page, trials, workers
 from phmbench.sweep.one_split import on_one_split
 from phmbench.sweep.trials import Row, Trials, said, short
 
@@ -84,8 +84,10 @@ def _ended(
         _line("best", shown_path(file))
         if settings.refit and not failed:
             config = on_one_split(composer.job(of_trial), seed=int(composer.config.seed))
-            refit, code = _refit(found, row, study, config, settings, space, launcher)
-    looks = len(study.user_attrs.get(best.REFITS) or {})
+            refit, code = _refit(
+                found, row, study, config, settings, space, launcher, launchers.threads_alone(composer.config)
+            )
+    looks = len(best.tested(study))
     warned = doubts.of(found, refit[1] if refit else None, looks=looks)
     try:
         page.write(found, study, refit=refit, warned=warned, settings=settings, command=command)
@@ -103,12 +105,14 @@ def _ended(
 
 def _refit(
     found: Trials, row: Row, study: optuna.Study, config: Mapping[str, Any], settings: Settings, space: Space,
-    launcher: Any,
+    launcher: Any, threads: int | None,
 ) -> tuple[tuple[Path, dict[str, Any]] | None, int]:  # fmt: skip
     """The run directory and the result of the best trial trained again; None where it has none, and the exit code."""
     from phmbench.record import figures, report
 
-    folder = best.refit(study, found, row, config=dict(config), space=space, count=settings.refit, launcher=launcher)
+    folder = best.refit(
+        study, found, row, config=dict(config), space=space, count=settings.refit, launcher=launcher, threads=threads
+    )
     try:
         result = read_metrics(folder)
     except PhmbenchError:

@@ -128,7 +128,7 @@ def combinations(arguments: Sequence[str]) -> list[tuple[str, ...]]:
 
 def write_manifest(folder: Path, grid: Sequence[Job]) -> None:
     """`manifest.json`: each job of the grid with its words, its hash and how it stands."""
-    from phmbench.record import atomic
+    from phmbench.record import atomic, lock
 
     folder.mkdir(parents=True, exist_ok=True)
     listed = [
@@ -140,7 +140,14 @@ def write_manifest(folder: Path, grid: Sequence[Job]) -> None:
         }
         for job in grid
     ]
-    atomic.write_text(folder / MANIFEST, json.dumps({"jobs": listed}, indent=1))
+    held = lock.take(folder, patience_s=600.0)
+    try:
+        if held is not None:  # else another command may be writing one of these
+            for part in folder.glob(f".{MANIFEST}.*{atomic.PART}"):  # of one that was killed
+                part.unlink(missing_ok=True)
+        atomic.write_text(folder / MANIFEST, json.dumps({"jobs": listed}, indent=1))
+    finally:
+        lock.release(held)
 
 
 def show(grid: Sequence[Job]) -> None:

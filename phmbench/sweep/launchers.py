@@ -61,6 +61,11 @@ def threads(config: Mapping[str, Any]) -> int | None:
     return None if count == 1 else max(1, len(os.sched_getaffinity(0)) // count)
 
 
+def threads_alone(config: Mapping[str, Any]) -> int | None:
+    """The same of a job that runs by itself, maybe in a process in which one ran that had a share of the cores."""
+    return None if threads(config) is None else len(os.sched_getaffinity(0))
+
+
 def at_once(config: Mapping[str, Any]) -> int:
     """How many jobs are handed to the launcher at a time, and run beside each other where they share this machine.
 

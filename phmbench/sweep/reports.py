@@ -36,9 +36,9 @@ def of_trial(folder: Path, record: Path) -> list[Callback]:
 
 
 class Done(NamedTuple):
-    """A seed or fold of a trial that has ended."""
+    """A seed or fold of a trial that has ended; its value is None where the objective is undefined for it."""
 
-    value: float
+    value: float | None
     epochs: int
 
 
@@ -69,9 +69,9 @@ class Reports(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.before = done_before(self.folder, self.record, self.objective)
         self.first = first_step(self.before, trainer.max_epochs)
-        if self.before:
-            mean = sum(one.value for one in self.before) / len(self.before)
-            self._report(trainer, self.first - 1, mean, 0)
+        self.values = [one.value for one in self.before if one.value is not None]
+        if self.values:
+            self._report(trainer, self.first - 1, sum(self.values) / len(self.values), 0)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         value = trainer.callback_metrics.get(self.objective)
@@ -81,7 +81,7 @@ class Reports(Callback):
         """Not sooner: by now the checkpoint of this epoch is written, and the run can be resumed by hand."""
         if self.seen is None:  # an epoch without validation
             return
-        values = [*(one.value for one in self.before), self.seen]
+        values = [*self.values, self.seen]
         self.seen = None
         epoch = trainer.current_epoch
         whole = epoch + 1 == trainer.max_epochs and self.record == self.folder  # nothing is left to be saved
@@ -145,8 +145,8 @@ def done_before(folder: Path, record: Path, objective: str) -> list[Done]:
     for file in sorted(folder.glob("/".join([*(f"{part.partition('-')[0]}-*" for part in parts), METRICS]))):
         with suppress(RecordError):  # cut off while it was written
             metrics = read_metrics(file.parent)["metrics"]
-            if metrics.get(objective) is not None:
-                found.append(Done(float(metrics[objective]), int(metrics["epochs"])))
+            value = metrics.get(objective)
+            found.append(Done(None if value is None else float(value), int(metrics["epochs"])))
     return found
 
 

@@ -159,7 +159,7 @@ class SearchSweeper(Sweeper):
         first, most = 0, self.settings.max_failures
         while self.outcomes.failures < most and ((batch := self._batch(study)) or self._goes_on_elsewhere(study)):
             with storage.signs_of_life(study._storage, [job.trial["id"] for job in batch if job.trial]):
-                errors = self._launch(batch, first)
+                errors = self._launch(study, batch, first)
             first += len(batch)
             self.outcomes.tell(batch, errors)
         if self.outcomes.failures >= most:
@@ -173,18 +173,19 @@ class SearchSweeper(Sweeper):
             self._write_status(study)
         return self.outcomes.failures
 
-    def _launch(self, batch: Sequence[Job], first: int) -> dict[Path, Exception]:
+    def _launch(self, study: optuna.Study, batch: Sequence[Job], first: int) -> dict[Path, Exception]:
         """Run what is not run yet; the same values may have been drawn before, or be running elsewhere."""
         left = {job.folder: job for job in batch if jobs.standing(job.folder) not in ("done", "pruned")}
-        free = {folder: job for folder, job in left.items() if jobs.standing(folder) != "running"}
-        for job in free.values():
-            jobs.write(job, threads=threads(self.config))
+        with workers.alone(self.folder):  # of two that have drawn the same values one is the first
+            free = {folder: job for folder, job in left.items() if not workers.is_taken(study, job)}
+            for job in free.values():
+                jobs.write(job, threads=threads(self.config))
         errors = jobs.launch(list(free.values()), self.launcher, first=first)
-        for folder in left:
-            while jobs.standing(folder) == "running":
+        for job in left.values():
+            while workers.is_taken(study, job):
                 time.sleep(0.2)
         cut_off = [job for job in left.values() if job.folder not in free and jobs.standing(job.folder) in jobs.CUT_OFF]
-        return {**errors, **self._launch(cut_off, first)} if cut_off else errors
+        return {**errors, **self._launch(study, cut_off, first)} if cut_off else errors
 
     def _goes_on_elsewhere(self, study: optuna.Study) -> bool:
         """Whether a trial is run by what a search that was killed has left (processes of joblib): it ends soon, and

@@ -11,11 +11,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from phmbench.errors import RecordError
 from phmbench.record import lock
+from phmbench.sweep import jobs
 from phmbench.sweep.storage import GRACE
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.trial import FrozenTrial
+
+    from phmbench.sweep.jobs import Job
 
 FOLDER = "workers"
 
@@ -45,7 +50,7 @@ def worker(folder: Path, *, shared: bool = False) -> Iterator[Worker]:
             that can be counted here tells the seeds apart.
     """
     one = uuid.uuid4()
-    place = folder / FOLDER / f"{_machine()}-{one.hex[:12]}"
+    place = folder / FOLDER / f"{machine()}-{one.hex[:12]}"
     with alone(folder):
         number = sum(1 for _ in (folder / FOLDER).glob("*-*/"))
         place.mkdir()
@@ -56,7 +61,8 @@ def worker(folder: Path, *, shared: bool = False) -> Iterator[Worker]:
         lock.release(descriptor)
 
 
-def _machine() -> str:
+def machine() -> str:
+    """The name of this one, in letters that a file may have."""
     return re.sub(r"[^\w.-]", "_", socket.gethostname()) or "localhost"
 
 
@@ -85,9 +91,28 @@ def is_dead(trial: FrozenTrial, folder: Path, *, shared: bool = False) -> bool:
         begun = trial.datetime_start or datetime.now()
         return not shared or (datetime.now() - begun).total_seconds() > GRACE
     place = folder / FOLDER / who
-    if not place.is_dir() or (shared and who.rpartition("-")[0] != _machine()):
+    if not place.is_dir() or (shared and who.rpartition("-")[0] != machine()):
         return False
     return lock.is_held(place) is False and not (run and lock.is_held(folder / run))
+
+
+def is_taken(study: Study, job: Job) -> bool:
+    """Whether another process runs the values of a trial, or is about to: its own trial with the same values.
+
+    Args:
+        study: of the trial.
+        job: of the trial; its folder is named by the values, and `job.json` in it says whose it is.
+    """
+    standing = jobs.standing(job.folder)
+    if standing == "running" or standing not in jobs.CUT_OFF or job.trial is None:
+        return standing == "running"
+    try:
+        other = study._storage.get_trial(jobs.read(job.folder)["trial"]["id"])
+    except (RecordError, KeyError):  # nobody's yet, or of a study that is gone
+        return False
+    shared = job.trial["storage"] is not None
+    is_another = other._trial_id != job.trial["id"] and other.user_attrs.get("folder") == job.folder.name
+    return is_another and other.state.name == "RUNNING" and not is_dead(other, job.folder.parent, shared=shared)
 
 
 def is_left_behind(trial: FrozenTrial, folder: Path) -> bool:

@@ -104,6 +104,8 @@ def test_a_search_by_joblib_with_ranks(command: Command):
     results = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("*/metrics.json")}
     assert [result["batch"]["processes"] for result in results.values()] == [2, 2, 2]
     (best,) = (result for name, result in results.items() if name.startswith("best-trial-"))
+    (job,) = folder.glob("best-trial-*/job.json")
+    assert json.loads(job.read_text())["threads"] == len(os.sched_getaffinity(0))
     assert sum(map(sum, best["confusion"]["counts"])) == best["split"]["test"]["windows"]
 
 

@@ -62,6 +62,12 @@ def test_the_words_that_differ():
     assert grid.differing(made) == ["seed=0", "seed=1"]
 
 
+def test_what_a_killed_grid_had_half_written_is_removed(tmp_path: Path):
+    (tmp_path / ".manifest.json.4711.part").write_text("{")
+    grid.write_manifest(tmp_path, [])
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".lock", "manifest.json"]
+
+
 # -- composition -----------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,15 @@ def test_a_job_with_the_url_of_its_study_is_its_owners_alone(tmp_path: Path):
     modes = [(tmp_path / name / "job.json").stat().st_mode & 0o077 for name in ("shared", "own")]
     assert modes[0] == 0
     assert modes[1] != 0
+
+
+def test_a_job_by_itself_has_all_cores_again():
+    """The refit of a search runs in a process of joblib in which trials had a share of them."""
+    cores = len(os.sched_getaffinity(0))
+    several = {"_target_": "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher", "n_jobs": 2}
+    one = {"_target_": "phmbench.sweep.in_process.InProcessLauncher"}
+    found = [launchers.threads_alone({"hydra": {"launcher": own, "sweeper": {}}}) for own in (several, one)]
+    assert found == [cores, None]
 
 
 def slurm(folder: Path, **given: Any) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def fit(said: dict[str, Any], folder: Path, record: Path, values: list[float], *
         trainer.current_epoch += 1
 
 
-def done(record: Path, value: float, *, epochs: int) -> None:
+def done(record: Path, value: float | None, *, epochs: int) -> None:
     """The result of a seed that has ended."""
 
     from phmbench.record import result
@@ -94,6 +94,16 @@ def test_over_seeds_the_mean_so_far_is_reported_at_steps_that_all_trials_have(tm
     done(folder / "seed-0", 0.4, epochs=2)  # stopped early: steps 2 and 3 are nobody's
     fit(said, folder, folder / "seed-1", [0.6, 0.8])
     assert reported(study) == pytest.approx({4: 0.4, 5: 0.5, 6: 0.6})
+
+
+def test_a_seed_whose_objective_is_undefined_has_its_steps_all_the_same(tmp_path: Path):
+    """Else those of the next seed would come again, and what they are worth would be lost."""
+    study, said = trial(tmp_path, NEVER)
+    folder = tmp_path / "run"
+    done(folder / "seed-0", None, epochs=4)
+    done(folder / "seed-1", 0.4, epochs=4)
+    fit(said, folder, folder / "seed-2", [0.6])
+    assert reported(study) == pytest.approx({9: 0.4, 10: 0.5})
 
 
 def test_without_a_limit_on_epochs_steps_are_counted_on():

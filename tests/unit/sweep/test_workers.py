@@ -13,7 +13,7 @@ import pytest
 
 from phmbench.errors import ConfigError
 from phmbench.record import lock, result
-from phmbench.sweep import storage, study, workers
+from phmbench.sweep import jobs, storage, study, workers
 from phmbench.sweep.jobs import Job
 from phmbench.sweep.outcomes import Outcomes
 from phmbench.sweep.workers import is_dead, is_left_behind, worker
@@ -74,6 +74,37 @@ def test_a_trial_whose_run_outlives_its_search_is_not_dead(tmp_path: Path):
     assert is_dead(of(first.name), tmp_path)
     assert not is_left_behind(of(first.name), tmp_path)
     assert not is_left_behind(of("elsewhere-77"), tmp_path)
+
+
+def test_values_that_two_have_drawn_at_once_are_run_by_the_first(tmp_path: Path):
+    """Who came first is said by job.json, until its search is dead or has told; the second waits for it."""
+    found = study.opened(
+        storage.opened(None, tmp_path), name="s", objectives=[NAME], identity={}, sampler=None, pruner=None
+    )
+    trials = [storage.asked(found) for _ in range(2)]
+    made = [Job((), {}, tmp_path / "run", {"storage": None, "id": one._trial_id}) for one in trials]
+    with worker(tmp_path) as first, worker(tmp_path) as second:
+        for trial, who in zip(trials, (first, second), strict=True):
+            trial.set_user_attr("worker", who.name)
+            trial.set_user_attr("folder", "run")
+        assert not workers.is_taken(found, made[0])
+        jobs.write(made[0], threads=None)
+        assert [workers.is_taken(found, job) for job in made] == [False, True]
+        found.tell(trials[0], 0.5)
+        assert not workers.is_taken(found, made[1])
+        jobs.write(made[1], threads=None)
+        assert [workers.is_taken(found, job) for job in made] == [True, False]
+    assert not workers.is_taken(found, made[0])  # the second is dead
+
+
+def test_a_run_that_goes_on_is_taken(tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "status.json").write_text(json.dumps({"state": "running"}))
+    held = lock.take(tmp_path / "run")
+    found: Any = None
+    assert workers.is_taken(found, Job((), {}, tmp_path / "run"))
+    lock.release(held)
+    assert not workers.is_taken(found, Job((), {}, tmp_path / "run"))
 
 
 @pytest.fixture
