@@ -87,7 +87,8 @@ def test_what_another_command_tests_is_left_to_it(study: Any, tmp_path: Path, ca
 def test_of_two_that_begin_at_the_same_moment_none_is_forgotten(study: Any, tmp_path: Path):
     """Neither has seen the other's word when it begins; the test set was looked at twice."""
     for name in ("one", "two"):
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(ConfigError, match="no queue"):
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(best, "tested", lambda study: {})
-            refitted(study, tmp_path / name)
+            with pytest.raises(ConfigError, match="no queue"):
+                refitted(study, tmp_path / name)
     assert len(best.tested(study)) == 2
