@@ -141,7 +141,8 @@ def run(folder: Path) -> None:
     if not ranks.rank():
         log.info("%s", job["label"])
     if job["threads"]:
-        share_cores(job["threads"])
+        devices = (job["config"].get("trainer") or {}).get("devices")
+        share_cores(job["threads"], ranks=devices if isinstance(devices, int) else 1)
     try:
         with _as_trial(folder) if job["trial"] else nullcontext(), _aside(folder) if job["aside"] else nullcontext():
             execute(job["config"], folder, go_on=True, pages=False)
@@ -178,11 +179,12 @@ def trial() -> Path | None:
     return Path(found) if found else None
 
 
-def share_cores(threads: int) -> None:
-    """Let this process and its ranks use so many threads, so that jobs beside each other do not slow each other."""
+def share_cores(threads: int, *, ranks: int = 1) -> None:
+    """Let this process, or the ranks that it starts together, use so many threads, so that jobs beside each other, and
+    ranks beside each other, do not slow each other."""
     import torch
 
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ["OMP_NUM_THREADS"] = str(max(1, threads // max(1, ranks)))
     torch.set_num_threads(threads)
 
 

@@ -122,6 +122,19 @@ def test_a_job_by_itself_has_all_cores_again():
     assert found == [cores, None]
 
 
+@pytest.mark.parametrize(("threads", "ranks", "each"), [(4, 1, "4"), (4, 2, "2"), (1, 2, "1"), (2, -1, "2")])
+def test_ranks_share_the_threads_of_their_job(threads: int, ranks: int, each: str, monkeypatch: pytest.MonkeyPatch):
+    import torch
+
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    try:
+        jobs.share_cores(threads, ranks=ranks)
+        assert (os.environ["OMP_NUM_THREADS"], torch.get_num_threads()) == (each, threads)
+    finally:
+        torch.set_num_threads(before)
+
+
 def slurm(folder: Path, **given: Any) -> dict[str, Any]:
     from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
     from omegaconf import OmegaConf
