@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     with atomic.faults_named(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if isinstance(ranks, ranking.Ranking):
-        ranking.draw(ranks, folder, metric=found.metric)
+        ranking.draw(ranks, folder, metric=found.metric, baselines=found.baselines)
     command = f"phmbench leaderboard {shlex.join(argv)}"
     contents = {
         "md": text.markdown(found, ranks, command=command),

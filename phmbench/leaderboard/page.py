@@ -54,7 +54,8 @@ def _cell(column: Column, name: str, folder: Path) -> str:
         return html.Html('<span class="faint">not run</span>')
     if cell.mean is None:
         said = "undefined" if cell.state == "done" else cell.state
-        return html.Html(f'<span title="{escape(cell.said, quote=True)}">{escape(said)}</span>')
+        kind = "faint" if cell.state == "not run" else "said"
+        return html.Html(f'<span class="{kind}" title="{escape(cell.said, quote=True)}">{escape(said)}</span>')
     value = words.number(cell.mean)
     shown = f"<strong>{value}</strong>" if name == column.best else value
     below = escape(text.between(cell.interval) + text.remarks(cell, column))

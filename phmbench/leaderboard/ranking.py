@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +41,8 @@ class Ranking(NamedTuple):
             return f"{over} no difference between the {len(self.methods)} methods is shown (Friedman p = {_p(found.p)})"
         apart = [name for name, rank in zip(self.methods, found.mean, strict=True) if
                  rank - found.mean[0] >= found.critical]  # fmt: skip
-        than = f"better than {', '.join(apart)}" if apart else "not shown to be better than any one other"
+        many = f"{len(apart)} of the {len(self.methods) - 1} others" if len(apart) > 3 else ", ".join(apart)
+        than = f"better than {many}" if apart else "not shown to be better than any one other"
         return f"{over} {self.methods[0]} has the best mean rank, {found.mean[0]:.2f}, and is {than}"
 
 
@@ -96,8 +98,8 @@ def _alike(mean: tuple[float, ...], critical: float) -> tuple[tuple[int, int], .
     return tuple(groups)
 
 
-def draw(found: Ranking, folder: Path, *, metric: str) -> list[Path]:
-    """critical_difference.png, .svg and .csv in folder/figures."""
+def draw(found: Ranking, folder: Path, *, metric: str, baselines: Collection[str] = ()) -> list[Path]:
+    """critical_difference.png, .svg and .csv in folder/figures; baselines have a colour of their own."""
     k = len(found.methods)
     half = (k + 1) // 2
     with style.drawing():
@@ -109,14 +111,17 @@ def draw(found: Ranking, folder: Path, *, metric: str) -> list[Path]:
             left = place < half
             y = depth - 0.45 * (place if left else k - 1 - place)
             end = 0.85 if left else k + 0.15
-            axis.plot([rank, rank, end], [0, y, y], color=style.COLOURS[0 if left else 1], linewidth=1)
+            axis.plot([rank, rank, end], [0, y, y], color=style.FAINT, linewidth=1)
             axis.annotate(f"{name}  {rank:.2f}" if left else f"{rank:.2f}  {name}", (end, y), (-4 if left else 4, 0),
-                          textcoords="offset points", ha="right" if left else "left", va="center")  # fmt: skip
+                          textcoords="offset points", ha="right" if left else "left", va="center",
+                          color=style.COLOURS[name in baselines])  # fmt: skip
         for level, (first, last) in enumerate(found.alike):
             y = -0.25 - 0.22 * level
             axis.plot([found.ranks.mean[first] - 0.04, found.ranks.mean[last] + 0.04], [y, y], color=style.INK, lw=3.5,
                       solid_capstyle="butt")  # fmt: skip
         axis.set_ylim(depth - 0.45 * half, 1.1)
+        axis.annotate("baselines", (k + 0.45 * k, 0.7), ha="right", color=style.COLOURS[1])
+        axis.annotate("networks", (k + 0.45 * k, 0.3), ha="right", color=style.COLOURS[0])
         title = found.said[0].upper() + found.said[1:]
         style.titled(figure, title)
         listed = ", ".join(f"{n} {r:.2f}" for n, r in zip(found.methods, found.ranks.mean, strict=True))

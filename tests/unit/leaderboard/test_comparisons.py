@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -90,7 +93,7 @@ def test_eight_protocols_make_a_ranking(tmp_path: Path):
     assert ranks.ranks.critical == pytest.approx(1.1715, abs=1e-3)
     assert ranks.alike == ((0, 1), (1, 2))
     assert ranks.said == "over 8 protocols wdcnn has the best mean rank, 1.00, and is better than amplitude"
-    files = ranking.draw(ranks, tmp_path, metric="accuracy")
+    files = ranking.draw(ranks, tmp_path, metric="accuracy", baselines=found.baselines)
     assert [file.name for file in files] == [f"critical_difference.{kind}" for kind in ("png", "svg", "csv")]
     assert "amplitude 3.00" in files[1].read_text(encoding="utf-8")
     assert "wdcnn,1.0" in files[2].read_text(encoding="utf-8")
@@ -172,3 +175,38 @@ def test_torch_stays_away(made: Path):
     code, heavy, printed = command("leaderboard", str(made / "runs"), "--into", str(made / "out"))
     assert code == 0, printed
     assert not {"torch", "lightning", "torchmetrics", "sklearn", "pyarrow"} & set(heavy)
+
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no chromium")
+@pytest.mark.parametrize("width", [400, 1200])
+def test_a_browser_shows_the_page_within_the_width_of_the_screen(made: Path, width: int):
+    """In a frame of that width; tables scroll inside of it, and the diagram is loaded."""
+    assert written("runs", "--into", "out") == 0
+    page = made / "out" / "leaderboard.html"
+    script = (
+        "<script>addEventListener('load',()=>{document.title=[document.documentElement.scrollWidth,"
+        "[...document.images].filter(i=>i.naturalWidth>0).length].join()})</script></body>"
+    )
+    page.write_text(page.read_text(encoding="utf-8").replace("</body>", script), encoding="utf-8")
+    frame = page.with_name("frame.html")
+    frame.write_text(
+        f'<iframe src="leaderboard.html" style="width:{width}px;height:900px;border:0"></iframe><p id="said"></p><script>'
+        "addEventListener('load',()=>setTimeout(()=>{said.textContent='said '+frames[0].document.title},500))</script>"
+    )
+    flags = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+        "--disable-component-update --disable-sync --allow-file-access-from-files --virtual-time-budget=5000"
+    )
+    done = subprocess.run(
+        [str(BROWSER), *flags.split(), f"--user-data-dir={made / 'browser'}", "--window-size=1400,1000", "--dump-dom",
+         frame.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    found = re.search(r"said (\d+),(\d+)", done.stdout)
+    assert found is not None
+    assert int(found[1]) <= width
+    assert int(found[2]) == 1
