@@ -114,6 +114,14 @@ def test_the_record_can_be_read_without_torch(file: Path):
     assert not ours(names) & {f"phmbench.{name}" for name in ("models", "tasks", "training", "pipelines", "build")}
 
 
+@pytest.mark.parametrize("file", below("phmbench.leaderboard"), ids=module)
+def test_the_leaderboard_reads_records_alone(file: Path):
+    """Without torch, and without what has made them."""
+    names = imports(file)
+    assert not tops(names) & {"torch", "lightning", "torchmetrics", "hydra", "omegaconf"}
+    assert ours(names) <= {f"phmbench.{name}" for name in ("leaderboard", "record", "errors")}
+
+
 EARLY = ["phmbench.entry", "phmbench.cli", "phmbench.config", "phmbench.check", "phmbench.trust", "phmbench.signatures"]
 EARLY += [
     "phmbench.syntax",

@@ -135,6 +135,8 @@ def _run(folder: Path, name: str) -> Run:
     started = str(said.get("started") or "")
     fits: list[Fit] = []
     damaged = [error for leaf, target in _leaves(folder) for error in _add(fits, leaf, target)]
+    if state == "done" and not damaged:
+        damaged = _lacking(folder, len(fits))
     why = " ".join(str(said.get("error") or "").split())
     if state == "failed" and (why == "" or said.get("state") == "done"):
         state, why = "damaged", f"{status.METRICS}: damaged"
@@ -178,6 +180,13 @@ def _leaves(folder: Path, target: str = "") -> Iterator[tuple[Path, str]]:
         yield from _leaves(child, child.name.removeprefix("target-") if child.name.startswith("target-") else target)
     if not inside:
         yield folder, target
+
+
+def _lacking(folder: Path, found: int) -> list[str]:
+    """Whether fits that a result is the mean of are not there."""
+    result = status.read_metrics(folder)
+    of = max(1, len(result["folds"])) * max(1, len(result["repeats"]))
+    return [] if found == of else [f"{found} of {of} fits are there; the others were moved or removed"]
 
 
 def _add(fits: list[Fit], leaf: Path, target: str) -> list[str]:

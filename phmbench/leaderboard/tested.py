@@ -52,7 +52,8 @@ def read(fit: Fit, *, metric: str) -> ByUnit:
             f"recording's unit in split.csv; name it in the source's table ({unknown[0]})"
         )
     units = tuple(dict.fromkeys(fit.unit_of[name] for name in found.names))
-    of = np.array([units.index(fit.unit_of[name]) for name in found.names], dtype=np.int64)[found.recording]  # (N,)
+    place = {unit: u for u, unit in enumerate(units)}
+    of = np.array([place[fit.unit_of[name]] for name in found.names], dtype=np.int64)[found.recording]  # (N,)
     U, K = len(units), len(found.classes)
     predicted = found.scores.argmax(1)
     counts = np.bincount((of * K + found.target) * K + predicted, minlength=U * K * K).reshape(U, K, K).astype(float)

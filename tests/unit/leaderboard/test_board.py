@@ -152,6 +152,15 @@ def test_a_run_of_which_folds_failed_has_no_number(tmp_path: Path):
     assert column.cells["rf_orders"].said == "1 fit is done"
 
 
+def test_a_mean_whose_folds_are_gone_is_no_number(tmp_path: Path):
+    folds(tmp_path / "a", config(), {"one": answers(4), "two": answers(1, first=5)})
+    shutil.rmtree(tmp_path / "a" / "target-two")
+    (column,) = read(tmp_path).columns
+    cell = column.cells["wdcnn"]
+    assert (cell.state, cell.mean) == ("damaged", None)
+    assert cell.said == "1 of 2 fits are there; the others were moved or removed"
+
+
 def test_a_failed_run_beside_a_done_one_is_a_note(tmp_path: Path):
     fit(tmp_path / "a", config(), answers(3))
     ended(tmp_path / "b", config(seed=7), RuntimeError("out of memory"))

@@ -194,8 +194,9 @@ def test_a_browser_shows_the_page_within_the_width_of_the_screen(made: Path, wid
     page.write_text(page.read_text(encoding="utf-8").replace("</body>", script), encoding="utf-8")
     frame = page.with_name("frame.html")
     frame.write_text(
-        f'<iframe src="leaderboard.html" style="width:{width}px;height:900px;border:0"></iframe><p id="said"></p><script>'
-        "addEventListener('load',()=>setTimeout(()=>{said.textContent='said '+frames[0].document.title},500))</script>"
+        f'<iframe src="leaderboard.html" style="width:{width}px;height:900px;border:0"></iframe><p id="said"></p>'
+        "<script>addEventListener('load',()=>setTimeout(()=>{said.textContent='said '+frames[0].document.title},500))"
+        "</script>"
     )
     flags = (
         "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
