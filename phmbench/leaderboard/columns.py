@@ -136,6 +136,11 @@ def _short(config: Mapping[str, Any]) -> str:
     return f"{what} · {how}{folds}"
 
 
+def _brief(value: Any) -> str:
+    """A value of a split; of many, how many."""
+    return f"{len(value)} given" if isinstance(value, list | dict) else str(value)
+
+
 def facts(column: Column) -> dict[str, str]:
     """What the runs of a column have in common, for readers."""
     run = column.first
@@ -143,9 +148,10 @@ def facts(column: Column) -> dict[str, str]:
     told = {
         "window": f"{data.get('window')}, hop {data.get('hop')}",
         "where": str(data.get("where") or "all recordings"),
-        "split": ", ".join(f"{k}={v}" for k, v in split.items() if k not in ("_target_", "target") and v is not None),
+        "split": ", ".join(f"{key}={_brief(value)}" for key, value in split.items()
+                           if key not in ("_target_", "target") and value is not None),
         "selection": f"{config.get('selection')}, by {config.get('monitor')}",
-    }
+    }  # fmt: skip
     if config.get("init") is not None:
         told["weights"] = "from another run"
     if data.get("noise_db") is not None:

@@ -215,7 +215,8 @@ COMPARED = (
     "Differences are method − best baseline, which is chosen by its own test mean. Answers are exchanged between the "
     "two, physical unit by physical unit (p over units), or the sign of each fold's difference (p over folds); p over "
     "units is adjusted by Holm for the comparisons of a protocol. Seeds are averaged: they are not observations of "
-    "other machines."
+    "other machines. The exchange sees little where two methods err on different classes, as one that names a single "
+    "class does; there the interval says more."
 )
 
 
