@@ -29,7 +29,7 @@ PAGES: Mapping[str, tuple[str, Sequence[str]]] = {
     "split": ("Splits", ["task/split"]),
     "training": ("Algorithms, heads, optimizers, schedulers",
                  ["task/algorithm", "task/head", "task/optimizer", "task/scheduler"]),
-    "model": ("Models", ["model"]),
+    "model": ("Models", ["model", "model/front"]),
     "estimator": ("Estimators", ["estimator"]),
     "trainer": ("Trainers", ["trainer"]),
     "pipeline": ("Pipelines and loggers", ["pipeline", "logger", "experiment"]),

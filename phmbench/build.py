@@ -108,7 +108,7 @@ def task(config: Config, facts: Facts) -> Task:
     from phmbench.network import Network
 
     node, known = config["task"], facts_for(facts)
-    model = make(config["model"], "model", **known)
+    front, model = _front_and_model(config["model"], known)
     head = make(node["head"], "task.head", features=model.n_features, **known)
     parts = {
         name: make(child, f"task.{name}", features=model.n_features, **known) if child else None
@@ -116,8 +116,18 @@ def task(config: Config, facts: Facts) -> Task:
         if name not in ("split", "head") and (child is None or isinstance(child, Mapping))
     }
     own = {name: value for name, value in node.items() if name not in (*parts, "split", "head")}
-    built: Task = make(own, "task", network=Network(model, head), class_names=facts.classes, **parts)
+    built: Task = make(own, "task", network=Network(model, head, front=front), class_names=facts.classes, **parts)
     return built
+
+
+def _front_and_model(node: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The front, if there is one, and the model, to which what the front gives is the signal."""
+    own = {name: value for name, value in node.items() if name != "front"}
+    if not node.get("front"):
+        return None, make(own, "model", **known)
+    front = make(node["front"], "model.front", **known)
+    seen = {**known, "channels": front.out_channels, "window": front.out_window, "rate_hz": float("nan")}
+    return front, make(own, "model", **seen)
 
 
 def estimator(config: Config) -> Any:

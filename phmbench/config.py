@@ -206,7 +206,7 @@ def plain(composed: DictConfig, where: Sequence[Place]) -> Config:
     if config.get("estimator") is not None:
         instead.require_no_network([str(word) for word in composed.hydra.overrides.task])
         config["model"] = None
-    for name in ("data", "task"):  # an option without content, such as scheduler=none, is nothing
+    for name in ("data", "task", "model"):  # an option without content, such as scheduler=none, is nothing
         if isinstance(config.get(name), dict):
             config[name] = {key: None if value == {} else value for key, value in config[name].items()}
     return dict(config)

@@ -18,24 +18,30 @@ class Network(nn.Module):
 
     Args:
         parts: modules in the order in which the signal passes them; the last one is the head.
+        front: what the signal passes before them; None: nothing. Its place is its own, so that weights of a backbone
+            have the same names with any front.
 
     Raises:
         ValueError: there is no part, or a part reads the context and none is given.
     """
 
-    def __init__(self, *parts: nn.Module) -> None:
+    def __init__(self, *parts: nn.Module, front: nn.Module | None = None) -> None:
         super().__init__()
         if not parts:
             raise ValueError("parts: a network needs a head at least; got none; pass backbone and head")
+        self.front = front
         self.parts = nn.ModuleList(parts)
 
     def forward(self, signal: Tensor, context: Context | None = None) -> Tensor:
         """Everything up to and with the head: (B, C, L) to (B, K)."""
-        return self._pass(self.parts, signal, context)
+        return self._pass(self._row(), signal, context)
 
     def features(self, signal: Tensor, context: Context | None = None) -> Tensor:
         """Everything before the head: (B, C, L) to (B, F)."""
-        return self._pass(list(self.parts)[:-1], signal, context)
+        return self._pass(self._row()[:-1], signal, context)
+
+    def _row(self) -> list[nn.Module]:
+        return [*self.parts] if self.front is None else [self.front, *self.parts]
 
     def _pass(self, parts: Iterable[nn.Module], signal: Tensor, context: Context | None) -> Tensor:
         for part in parts:

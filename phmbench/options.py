@@ -32,6 +32,7 @@ GROUPS = {
     "logger": "where metrics go besides the record",
     "experiment": "a whole sentence under one name",
     "search": "what a search varies; no group of a run",
+    "model/front": "physics in front of the network",
     "data/augment": "how training windows are varied",
     "task/split": "what separates training from test",
     "task/algorithm": "how the loss is made from domains",

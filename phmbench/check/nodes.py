@@ -128,7 +128,7 @@ def _check_slot(where: str, value: object) -> list[Finding]:
     if where == "data.rigs":
         fits = value is None or (isinstance(value, list | tuple) and all(isinstance(rig, str) for rig in value))
         return [] if fits else [Finding(where, f"wrong value; got {show(value)}; expected a list of names or null")]
-    if is_node(value):
+    if is_node(value) or (where == "model.front" and value is None):
         return []
     return [Finding(where, f"wrong value; got {show(value)}; expected a node (_target_: …)")]
 

@@ -6,7 +6,12 @@ NODES = frozenset({"data", "task", "model", "trainer", "pipeline"})
 """Root keys that must be nodes."""
 MAPPINGS_OF_NODES = frozenset({"logger", "trainer.callbacks", "data.sources", "other_splits"})
 """Mappings whose values are nodes, or null for one that is switched off."""
-SLOTS = {"task": frozenset({"split", "head"}), "data": frozenset({"rigs"}), "trainer": frozenset({"callbacks"})}
+SLOTS = {
+    "task": frozenset({"split", "head"}),
+    "data": frozenset({"rigs"}),
+    "trainer": frozenset({"callbacks"}),
+    "model": frozenset({"front"}),
+}
 """Keys of a node that others than its target take."""
 NEEDED_SLOTS = {"task": frozenset({"split", "head"})}
 """Those of them without which nothing can be built; not null either."""
@@ -37,7 +42,7 @@ HEAD_FACTS = FACTS | {"features"}
 """Facts by the name of the parameter; `features` is the model's and no fact for the model itself."""
 
 
-WHOLE = (*NODES, "data.augment", "task.split", "task.head", *MAPPINGS_OF_NODES)
+WHOLE = (*NODES, "model.front", "data.augment", "task.split", "task.head", *MAPPINGS_OF_NODES)
 """Nodes, and parents of nodes, that are built at once: none of them waits for arguments."""
 
 
@@ -57,6 +62,7 @@ HOMES = {
     "task.optimizer": ("torch.optim",),
     "task.scheduler": ("torch.optim.lr_scheduler",),
     "model": ("phmbench.models",),
+    "model.front": ("phmbench.models.fronts",),
     "estimator": ("phmbench.estimators",),
     "estimator.features": ("phmbench.features.tables", "phmbench.features.transformed"),
     "estimator.features.transforms.*": ("aeon",),

@@ -41,13 +41,8 @@ def free_comb(level_db: Tensor, resolution_hz: Tensor, speed_hz: Tensor, *, harm
         speed_hz: (B,) revolutions of the shaft per second; NaN gives NaN throughout.
         harmonics: H.
     """
-    order = candidates(level_db.device)
+    order, found, best = _searched(level_db, resolution_hz, speed_hz, harmonics=harmonics)
     to_lines = (speed_hz / resolution_hz)[:, None]  # lines from one order to the next, (B, 1)
-    which = torch.arange(1, harmonics + 1, device=level_db.device)
-    at = to_lines[..., None] * order[:, None] * which  # (B, G, H)
-    found = lines.heights(level_db, at.flatten(1)).view(*level_db.shape[:2], *at.shape[1:])  # (B, C, G, H)
-    score = found.nan_to_num(0.0).clamp(0, 20).sum(-1)  # one high line is no comb
-    best = score.argmax(-1)  # (B, C)
     height = found.gather(2, best[..., None, None].expand(*best.shape, 1, harmonics))[:, :, 0]
     chosen = torch.where(speed_hz.isfinite()[:, None], order[best], torch.nan)
     centre = chosen[..., None] * torch.tensor([1.0, 2.0], device=order.device) * speed_hz[:, None, None]  # (B, C, 2)
@@ -58,3 +53,21 @@ def free_comb(level_db: Tensor, resolution_hz: Tensor, speed_hz: Tensor, *, harm
     ).amax(0)
     whole = lines.heights(level_db, to_lines * torch.tensor([1.0, 2.0, 3.0], device=order.device))
     return FreeComb(chosen, height, shaft, cage, whole)
+
+
+def strongest(level_db: Tensor, resolution_hz: Tensor, speed_hz: Tensor, *, harmonics: int = 4) -> Tensor:
+    """The order of that comb alone, (B, C); arguments as of `free_comb`."""
+    order, _, best = _searched(level_db, resolution_hz, speed_hz, harmonics=harmonics)
+    return torch.where(speed_hz.isfinite()[:, None], order[best], torch.nan)
+
+
+def _searched(
+    level_db: Tensor, resolution_hz: Tensor, speed_hz: Tensor, *, harmonics: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Orders that were tried (G,), what stands at their harmonics (B, C, G, H), and which is highest (B, C)."""
+    order = candidates(level_db.device)
+    which = torch.arange(1, harmonics + 1, device=level_db.device)
+    at = (speed_hz / resolution_hz)[:, None, None] * order[:, None] * which  # (B, G, H)
+    found = lines.heights(level_db, at.flatten(1)).view(*level_db.shape[:2], *at.shape[1:])  # (B, C, G, H)
+    score = found.nan_to_num(0.0).clamp(0, 20).sum(-1)  # one high line is no comb
+    return order, found, score.argmax(-1)

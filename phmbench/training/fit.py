@@ -14,6 +14,7 @@ from phmbench.config import Config
 from phmbench.errors import ConfigError, DataError, PhmbenchError
 from phmbench.training import ranks
 from phmbench.training.checkpoints import read_checkpoint, start_from
+from phmbench.training.readable import require_readable
 from phmbench.training.resume import Curves, checkpoint_of
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
     seed_everything(config["seed"], workers=True, verbose=False)
     data.assign()
     task = build.task(config, data.facts)
-    _require_known_rigs(task, data)
+    require_readable(task, data)
     if config["init"] is not None:
         start_from(task, Path(config["init"]), data.classes, warn=log.debug if ranks.rank() else record.warn)
     begun = time.perf_counter()
@@ -117,6 +118,7 @@ def test(config: Config, record: Record, data: VibrationData, trainer: Trainer, 
     """
     begun = time.perf_counter()
     task = build.task(config, data.facts)
+    require_readable(task, data)
     task.load_state_dict(checkpoint["state_dict"])
     parameters = sum(p.numel() for p in task.parameters())
     task.groups = groups(data)  # type: ignore[assignment]
@@ -149,18 +151,6 @@ def _mark_parts(record: Record, trainer: Trainer, *, tested: int, of: int) -> No
         limit = getattr(trainer, name)
         if limit not in (None, 1.0):
             record.warn(f"each epoch {what} a part of its windows (trainer.{name} is {limit})")
-
-
-def _require_known_rigs(task: Task, data: VibrationData) -> None:
-    """A part that reads the rig knows nothing of one that training has not seen: said before the fit, not after it."""
-    reading = [type(p).__name__ for p in task.network.modules() if "rig" in getattr(p, "reads", ())]
-    tested = data.windows.recording[data.assignment.test]
-    foreign = sorted({str(rig) for rig in data.table["rig"].iloc[tested[data.rig_of[tested] < 0]]})
-    if reading and foreign:
-        raise ConfigError(
-            f"task.head: {reading[0]} has a part for each training rig; got test rigs without: {', '.join(foreign)}; "
-            "choose task/head=linear, or a split that leaves every rig in training"
-        )
 
 
 def groups(data: VibrationData) -> dict[str, dict[str, Any]]:

@@ -18,10 +18,13 @@ def named_modules(task: Task) -> dict[str, nn.Module]:
         short["network.parts.0"] = "model"
     if parts:
         short[f"network.parts.{len(parts) - 1}"] = "head"
+    short_front = "network.front"
     found = {}
     for name, module in task.named_modules():
         part = ".".join(name.split(".")[:3])
-        if part in short:
+        if name == short_front or name.startswith(f"{short_front}."):
+            found[name.removeprefix("network.")] = module
+        elif part in short:
             found[short[part] + name.removeprefix(part)] = module
         elif name not in ("", "network", "network.parts"):
             found[name] = module

@@ -92,6 +92,22 @@ def test_a_model_is_trained_with_every_part_of_a_task(model: Option, part: Optio
     step(mixed(model, part))
 
 
+@pytest.mark.parametrize("front", options("model/front"), ids=ids)
+@pytest.mark.parametrize("model", options("model"), ids=ids)
+def test_a_model_is_trained_behind_every_front(model: Option, front: Option):
+    """Channels and length of what the front gives are those that the model is made for."""
+    config = composed(model.word, front.word)
+    torch.manual_seed(0)
+    task = build.task(config, FACTS._replace(window=4096))
+    one = windows(6)
+    one = one._replace(signal=torch.randn(6, FACTS.channels, 4096, generator=torch.Generator().manual_seed(0)))
+    loss = task.losses(one)["loss"]
+    loss.backward()
+    given = [parameter.grad for parameter in task.parameters() if parameter.grad is not None]
+    assert given
+    assert all(grad.isfinite().all() for grad in given)
+
+
 @pytest.mark.parametrize("scheduler", options("task/scheduler"), ids=ids)
 @pytest.mark.parametrize("optimizer", options("task/optimizer"), ids=ids)
 def test_every_schedule_steers_every_optimizer(optimizer: Option, scheduler: Option):
