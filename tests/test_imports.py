@@ -74,7 +74,7 @@ def test_nothing_heavy_before_the_check_has_ended(words: list[str], code: int, s
 
 def test_tab_completion_imports_nothing_heavy():
     """As the shell asks for it: the groups, and the options of one."""
-    for typed, expected in (("train.py mod", "model="), ("train.py model=wd", "model=wdcnn")):
+    for typed, expected in (("train.py pip", "pipeline="), ("train.py model=wd", "model=wdcnn")):
         env = {"COMP_LINE": typed, "COMP_POINT": str(len(typed))}
         code, heavy, printed = command("train", "-sc", "query=bash", env=env)
         assert (code, heavy) == (0, [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol
 
 import torch
 from annotated_types import Gt
@@ -30,26 +30,21 @@ class Refusal(NamedTuple):
     instead: str
 
 
-class Front(nn.Module):
-    """Physics before a backbone: (B, C, L) to (B, C', L').
+class Front(Protocol):
+    """Physics before a backbone: a module that gives (B, C', L') of (B, C, L)."""
 
-    Args:
-        out_channels: C', channels of what it gives.
-        out_window: L', length of what it gives.
-    """
+    reads: tuple[str, ...]  # of the context
+    out_channels: int  # C'
+    out_window: int  # L'
 
-    reads: tuple[str, ...] = ()  # of the context
-
-    def __init__(self, *, out_channels: int, out_window: int) -> None:
-        super().__init__()
-        self.out_channels, self.out_window = out_channels, out_window
+    def __call__(self, signal: Tensor, context: Context | None = None) -> Tensor:
+        """The context is given to a front that reads it."""
 
     def refusals(self, context: Context) -> list[Refusal]:
         """What it cannot read of recordings, before anything is trained: rate, speed and orders are (R,) and (R, 4)."""
-        return []
 
 
-class EnvelopeFront(Front):
+class EnvelopeFront(nn.Module):
     """A front that looks at the squared envelope's spectrum, in decades over the floor around each line.
 
     Args:
@@ -66,7 +61,8 @@ class EnvelopeFront(Front):
     def __init__(
         self, *, out_channels: int, out_window: int, window: int, low_hz: float, high_hz: float, whiten: bool
     ) -> None:
-        super().__init__(out_channels=out_channels, out_window=out_window)
+        super().__init__()
+        self.out_channels, self.out_window = out_channels, out_window
         if low_hz >= high_hz:
             raise ValueError(
                 f"low_hz: not below high_hz; got {low_hz:g} and {high_hz:g}; expected a band; lower low_hz"
@@ -85,6 +81,7 @@ class EnvelopeFront(Front):
         return above_floor_db(spectrum) / 20, context.rate_hz / signal.shape[-1]
 
     def refusals(self, context: Context) -> list[Refusal]:
+        """What it cannot read of recordings."""
         return [
             Refusal(
                 context.rate_hz / 2 <= self.low_hz,

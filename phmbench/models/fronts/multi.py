@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from phmbench.types import Context
 
 
-class Multi(Front):
+class Multi(nn.Module):
     """What several fronts make of the same window, stacked as channels.
 
     Paper: none; each front names its own.
@@ -40,10 +40,9 @@ class Multi(Front):
                 f"{', '.join(f'{name} {length}' for name, length in lengths.items()) or 'none'}; expected at least one "
                 "front, and all equally long; set the length of each"
             )
-        super().__init__(
-            out_channels=sum(front.out_channels for front in made.values()), out_window=next(iter(lengths.values()))
-        )
-        self.fronts = nn.ModuleDict(made)
+        super().__init__()
+        self.out_channels, self.out_window = sum(front.out_channels for front in made.values()), lengths.popitem()[1]
+        self.fronts = nn.ModuleDict(made)  # type: ignore[arg-type]
         self.reads = tuple(dict.fromkeys(name for front in made.values() for name in front.reads))
 
     def forward(self, signal: Tensor, context: Context | None = None) -> Tensor:
@@ -51,4 +50,6 @@ class Multi(Front):
         return torch.cat(every, 1)
 
     def refusals(self, context: Context) -> list[Refusal]:
-        return [refusal for front in self.fronts.values() for refusal in front.refusals(context)]  # type: ignore[operator]
+        """What one of them cannot read of recordings."""
+        reading = [front for front in self.fronts.values() if hasattr(front, "refusals")]
+        return [refusal for front in reading for refusal in front.refusals(context)]  # type: ignore[operator]

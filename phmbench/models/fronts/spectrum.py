@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool1d
 
 from phmbench.models.blocks import Count, require_window
-from phmbench.models.fronts.front import Front
 
 FLOOR = 1e-6  # of the mean power, −60 dB: below it a line says nothing, and its logarithm would be large
 
 
-class Spectrum(Front):
+class Spectrum(nn.Module):
     """Log magnitude of each window's spectrum, around its own mean, so that gain and offset drop out.
 
     Of a window of a view that lies in angle it is the spectrum of orders.
@@ -33,9 +32,12 @@ class Spectrum(Front):
         ValueError: the window is shorter than 16 samples.
     """
 
+    reads: tuple[str, ...] = ()  # of the context
+
     def __init__(self, *, channels: Count, window: Count, length: Count | None = None) -> None:
         require_window("Spectrum", window=window, least=16, otherwise=": a spectrum of fewer than 8 lines is none")
-        super().__init__(out_channels=channels, out_window=length or window // 2)
+        super().__init__()
+        self.out_channels, self.out_window = channels, length or window // 2
 
     def forward(self, signal: Tensor) -> Tensor:
         precise = signal.float()

@@ -17,7 +17,6 @@ from torch import Tensor
 from phmbench import build
 from phmbench.models.fronts.comb import Comb
 from phmbench.models.fronts.envelope import Envelope, FaultOrders, Orders
-from phmbench.models.fronts.front import Front
 from phmbench.models.fronts.multi import Multi
 from phmbench.models.fronts.spectrum import Spectrum
 from phmbench.network import Network
@@ -155,7 +154,7 @@ def test_every_front_has_gradients_and_keeps_its_word(option: str):
     """Shapes as it says, finite gradients to the signal, bfloat16 by autocast, a state that loads, a graph."""
     node = OmegaConf.to_container(OmegaConf.load(CONF / f"{option}.yaml"))
     assert isinstance(node, dict)
-    front: Front = build.make(node, "model.front", channels=2, window=8192)
+    front = build.make(node, "model.front", channels=2, window=8192)
     signal = impacts("cwru", 3.585, window=8192).repeat(1, 2, 1).requires_grad_()
     network = Network(torch.nn.Flatten(), front=front)
     given = network(signal, context_of("cwru")).view(2, front.out_channels, front.out_window)
@@ -188,7 +187,7 @@ def test_several_are_stacked():
         Multi(channels=1, window=8192, fronts={})
 
 
-def said(front: Front, **changes: Any) -> list[str]:
+def said(front: Any, **changes: Any) -> list[str]:
     context = context_of("cwru")._replace(**changes)
     return [f"{refusal.got} {refusal.instead}" for refusal in front.refusals(context) if refusal.of.any()]
 
