@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -52,19 +53,42 @@ class Html(str):
     """Text that is HTML already."""
 
 
-def _cell(tag: str, value: str) -> str:
-    return f"<{tag}>{value if isinstance(value, Html) else escape(value)}</{tag}>"
+MANY = 10  # columns, from which on a table is set smaller
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", main: str = "") -> str:
-    """A table that scrolls sideways where the screen is too narrow; the row `main` is bold."""
-    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
-    body = "\n".join(
-        f"<tr{' class=main' if row[0] == main else ''}>{''.join(_cell('td', value) for value in row)}</tr>"
-        for row in rows
-    )
+def _cell(tag: str, value: str, *, breaks: bool, is_text: bool) -> str:
+    shown = value if isinstance(value, Html) else escape(value)
+    if breaks and not isinstance(value, Html):
+        shown = re.sub(r"([_./])(?=[^\W\d])", r"\1<wbr>", shown)  # a long key may go on in the next line, a number not
+    return f"<{tag}{' class=text' if is_text else ''}>{shown}</{tag.partition(' ')[0]}>"
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", main: str = "", text: Collection[str] = ()
+) -> str:
+    """A table that scrolls sideways where the screen is too narrow; the row `main` is bold.
+
+    Args:
+        head: names of the columns.
+        rows: cells by column.
+        caption: above it.
+        main: first cell of the row that is bold.
+        text: columns of words, which start at the left and have as many lines as they need.
+    """
+    many = len(head) >= MANY
+
+    def cells(tag: str, row: Sequence[str]) -> str:
+        return "".join(
+            _cell(tag, value, breaks=many or name in text, is_text=name in text)
+            for name, value in zip(head, row, strict=True)
+        )
+
+    body = "\n".join(f"<tr{' class=main' if row[0] == main else ''}>{cells('td', row)}</tr>" for row in rows)
     said = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<div class="wide"><table>{said}<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
+    top, kind = cells('th scope="col"', head), " class=many" if many else ""
+    return (
+        f'<div class="wide"><table{kind}>{said}<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
+    )
 
 
 def facts(facts: Mapping[str, str], *, caption: str = "") -> str:

@@ -60,7 +60,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 def titled(figure: Figure, title: str) -> None:
     """Say above a figure what it shows, in as many lines as its width needs."""
-    lines = "\n".join(textwrap.wrap(title, max(30, int(figure.get_figwidth() * 11))))
+    lines = "\n".join(textwrap.wrap(title, max(24, int(figure.get_figwidth() * 10.5))))
     figure.suptitle(lines, x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 

@@ -102,9 +102,11 @@ def title(name: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three decimals; scientific where these say nothing; a dash where undefined."""
+    """Three decimals; scientific where these say nothing; large whole numbers whole; a dash where undefined."""
     if value is None:
         return "–"
+    if 1000 <= abs(value) < 1e12 and float(value).is_integer():
+        return str(int(value))
     return f"{value:.3f}" if value == 0 or 0.001 <= abs(value) < 1000 else f"{value:.3g}"
 
 

@@ -21,7 +21,7 @@ from phmbench.record.configuration import leaves
 from phmbench.record.screen import shown_path
 from phmbench.sweep import jobs, one_split, workers
 from phmbench.sweep.jobs import Job
-from phmbench.sweep.trials import Row, Trials
+from phmbench.sweep.trials import Row, Trials, said
 
 if TYPE_CHECKING:
     from phmbench.sweep.composing import Composer
@@ -78,11 +78,11 @@ def write_experiment(trials: Trials, row: Row, *, words: Sequence[str], composer
         for name in above:
             node = node.setdefault(name, {})
         node[last] = value
-    said = ", ".join(f"{name} {value:.4g}" for name, value in zip(trials.objectives, row.values or (), strict=False))
+    worth = ", ".join(f"{name} {said(value)}" for name, value in zip(trials.objectives, row.values or (), strict=False))
     place = shown_path(trials.folder)
     head = [
         "# @package _global_",
-        f"# The best of {len(trials.rows)} trials of the search {trials.folder.name}: trial {row.number}, {said}",
+        f"# The best of {len(trials.rows)} trials of the search {trials.folder.name}: trial {row.number}, {worth}",
         f"# run it:    {_run(place, composer)}",
         f"# searched:  {command}",
     ]

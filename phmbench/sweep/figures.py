@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from phmbench.record import style, words
 from phmbench.sweep import parallel
 from phmbench.sweep.parallel import MOST_LINES, cut, places
-from phmbench.sweep.trials import Row, Trials, short
+from phmbench.sweep.trials import Row, Trials, said, short
 
 log = logging.getLogger("phmbench")
 
@@ -125,18 +125,24 @@ def _sense(trials: Trials, objective: int) -> str:
 
 
 def _importance(trials: Trials, study: Any) -> list[Path]:
-    """How much each key has to do with a trial being among the best.
+    """How much each key that all trials have has to do with a trial being among the best.
 
     By PED-ANOVA (Watanabe, Bansal and Hutter 2023, IJCAI), which needs no scikit-learn, unlike fANOVA.
     """
     found = importance(trials, study)
     if not found:
         return []
-    names, ordered = short(list(found)), sorted(found.items(), key=lambda one: one[1])
-    figure = style.new_figure(8, 1.2 + 0.36 * len(found))
+    complete = trials.different
+    left = {key: sum(key in row.chosen for row in complete) for key in trials.varying() if key not in found}
+    names, ordered = short([*found, *left]), sorted(found.items(), key=lambda one: one[1])
+    figure = style.new_figure(8, 1.2 + 0.36 * len(names))
     axis = figure.subplots()
+    axis.barh([names[key] for key in left], [0] * len(left))
     bars = axis.barh([names[key] for key, _ in ordered], [100 * share for _, share in ordered], color=OTHER)
     axis.bar_label(bars, [f"{100 * share:.0f} %" for _, share in ordered], padding=3, fontsize=8)
+    for place, count in enumerate(left.values()):
+        axis.text(0.5, place, f"not judged: in {count} of {len(complete)} trials", fontsize=8, va="center",
+                  color=style.FAINT)  # fmt: skip
     axis.set(xlabel="importance in % of the sum (PED-ANOVA, for being among the best trials)", xlim=(0, 109))
     title = f"{names[ordered[-1][0]]} decides most about {trials.objectives[0]}"
     style.titled(figure, f"{title}, of {len(trials.of('complete'))} complete trials")
@@ -147,20 +153,24 @@ def _importance(trials: Trials, study: Any) -> list[Path]:
 
 
 def importance(trials: Trials, study: Any) -> dict[str, float]:
-    """Share of each key; {} where too few trials, or one value alone, say nothing."""
+    """Share of each key that exists in all trials: of another, the evaluator judges the trials that have it alone, and
+    the shares cannot be compared. {} where too few trials, one value or one key alone say nothing."""
     import warnings
 
     import optuna
 
     complete = trials.different
-    if len(complete) < ENOUGH or len({trials.value(row) for row in complete}) < 2 or len(trials.varying()) < 2:
+    keys = [key for key in trials.varying() if all(key in row.chosen for row in complete)]
+    if len(complete) < ENOUGH or len({trials.value(row) for row in complete}) < 2 or len(keys) < 2:
         return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     target = None if len(trials.objectives) == 1 else lambda trial: trial.values[0] * (-1 if trials.larger[0] else 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the evaluator is called experimental
-            found = optuna.importance.get_param_importances(_of(complete, study), evaluator=evaluator, target=target)
+            found = optuna.importance.get_param_importances(
+                _of(complete, study), evaluator=evaluator, params=keys, target=target
+            )
     except (ValueError, RuntimeError, ZeroDivisionError) as error:
         log.debug("importance: %s", error)
         return {}
@@ -184,7 +194,7 @@ def _slices(trials: Trials) -> list[Path]:
     if not complete or not keys:
         return []
     names, columns = short(keys), min(3, len(keys))
-    figure = style.new_figure(2.7 * columns + 0.6, 2.5 * math.ceil(len(keys) / columns) + 0.5)
+    figure = style.new_figure(max(4.5, 2.7 * columns + 0.6), 2.5 * math.ceil(len(keys) / columns) + 0.5)
     axes = figure.subplots(math.ceil(len(keys) / columns), columns, sharey=True, squeeze=False).ravel()
     for axis, key in zip(axes, keys, strict=False):
         rows = [row for row in complete if key in row.chosen]
@@ -195,10 +205,12 @@ def _slices(trials: Trials) -> list[Path]:
             axis.scatter([at[i] for i in picked], [trials.value(rows[i]) for i in picked], s=size, color=colour,
                          alpha=1 if yes else 0.55, linewidths=0, marker="D" if yes else "o")  # fmt: skip
         if ticks:
-            axis.set_xticks(range(len(ticks)), [cut(tick, 12) for tick in ticks], rotation=25 if len(ticks) > 3 else 0)
+            axis.set_xticks(
+                range(len(ticks)), [cut(tick, 12) for tick in ticks], rotation=0 if sum(map(len, ticks)) < 20 else 25
+            )
             axis.set_xlim(-0.6, len(ticks) - 0.4)
-        elif trials.space[key].get("log"):
-            axis.set_xscale("log")
+        else:
+            _along(axis, trials.space[key], at)
         few = f" ({len(rows)} of {len(complete)} trials)" if len(rows) < len(complete) else ""
         axis.set_xlabel(names[key] + few)
     for axis in axes[len(keys) :]:
@@ -213,6 +225,31 @@ def _slices(trials: Trials) -> list[Path]:
     alt = f"{title}. Keys: {', '.join(keys)}."
     return _save(trials, figure, "slices", title=title, alt=alt, columns=("trial", "key", "chosen", "value"),
                  rows=rows_)  # fmt: skip
+
+
+def _along(axis: Any, range_: Mapping[str, Any], at: Sequence[float]) -> None:
+    """The axis of a range: few ticks, in plain numbers, and whole where the range is."""
+    from matplotlib.ticker import MaxNLocator
+
+    whole = all(isinstance(range_.get(end), int) for end in ("low", "high"))
+    if range_.get("log") and at:
+        ticks = log_ticks(min(at), max(at), whole=whole)
+        axis.set_xscale("log")
+        axis.minorticks_off()
+        axis.set_xticks(ticks, [said(tick) for tick in ticks])
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=whole, min_n_ticks=1))
+
+
+def log_ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
+    """Two to four round numbers between two others, or these themselves."""
+    for digits in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        found = [float(f"{digit}e{power}") for power in powers for digit in digits]
+        found = [one for one in found if low <= one <= high and (one.is_integer() or not whole)]
+        if len(found) > 1:
+            return found[:: math.ceil(len(found) / 4)]
+    return sorted({low, high})
 
 
 def _intermediate(trials: Trials) -> list[Path]:

@@ -12,6 +12,7 @@ from phmbench.errors import ConfigError, RecordError
 from phmbench.sweep import jobs, screen, storage, workers
 from phmbench.sweep import study as studies
 from phmbench.sweep.jobs import Job
+from phmbench.sweep.trials import said as shown
 
 if TYPE_CHECKING:
     import optuna
@@ -69,7 +70,7 @@ class Outcomes:
         elif result is not None and values is not None:
             self._require_same_data(number, str(result["data"]["hash"]))
             self._ends(number, state=TrialState.COMPLETE, values=values)
-            log.info("trial %d: %s", number, ", ".join(f"{n} {v:.4g}" for n, v in zip(names, values, strict=True)))
+            log.info("trial %d: %s", number, ", ".join(f"{n} {shown(v)}" for n, v in zip(names, values, strict=True)))
         else:
             said = f"{', '.join(names)}: undefined" if standing == "done" else jobs.failure(job.folder)
             said = str(error) if error is not None and standing in jobs.CUT_OFF else said

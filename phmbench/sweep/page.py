@@ -136,7 +136,8 @@ def _space(found: Trials, why: Mapping[str, str]) -> str:
             values += ", log" if one.get("log") else f", step {said(one['step'])}" if one.get("step") else ""
         when = ", ".join(f"{other} = {' or '.join(map(said, only))}" for other, only in one.get("when") or ())
         rows.append([key, values, when or "always", why.get(key, "")])
-    table = html.table(["key", "values", "exists when", "why so"], rows)
+    head = ["key", "values", "exists when", "why so"]
+    table = html.table(head, rows, text=head)
     return f"<h2>What was searched</h2>\n{table}" if rows else ""
 
 

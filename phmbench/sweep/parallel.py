@@ -11,6 +11,7 @@ from typing import Any
 from phmbench.record import style, words
 from phmbench.sweep.trials import Row, Trials, said, short
 
+MOST_AXES = 6  # keys beside each other; more are shown below, since the page is no wider
 MOST_LINES = 300  # the best ones of a figure of lines; more are a grey field
 
 
@@ -34,11 +35,34 @@ def draw(trials: Trials) -> list[Path]:
     keys = trials.varying()
     if len(complete) < 2 or not keys:
         return []
+    parts = panels(keys)
+    wide = len(parts[0])
+    figure = style.new_figure(max(6.0, 1.25 * (wide + 1) + 1.6), 3.6 * len(parts) + 0.6)
+    for axis, part in zip(figure.subplots(len(parts), 1, squeeze=False)[:, 0], parts, strict=True):
+        _panel(axis, trials, part, complete, names=short(keys), wide=wide)
+    only = f"the best {MOST_LINES} of " if len(trials.of("complete")) > MOST_LINES else ""
+    said_ = f"What was chosen in {only}{len(trials.of('complete'))} complete trials"
+    title = f"{said_}; bright is a high value, the thick line the best trial"
+    style.titled(figure, title)
+    rows = [(row.number, *(row.chosen.get(key, "") for key in keys), trials.value(row)) for row in complete]
+    alt = f"{title}. Keys: {', '.join(keys)}; a line at the bottom: the key does not exist in that trial."
+    columns = ("trial", *keys, trials.objectives[0])
+    folder = trials.folder / "figures"
+    return style.save(figure, folder, "parallel", title=title, alt=alt, columns=columns, rows=rows)
+
+
+def panels(keys: Sequence[str]) -> list[Sequence[str]]:
+    """Keys by row of axes, about as many in each."""
+    size = math.ceil(len(keys) / math.ceil(len(keys) / MOST_AXES))
+    return [keys[start : start + size] for start in range(0, len(keys), size)]
+
+
+def _panel(
+    axis: Any, trials: Trials, keys: Sequence[str], complete: Sequence[Row], *, names: Mapping[str, str], wide: int
+) -> None:
+    """Axes of some of the keys, then that of the objective; as wide as if there were so many keys."""
     import matplotlib as mpl
 
-    names = short(keys)
-    figure = style.new_figure(max(6.0, 1.25 * (len(keys) + 1) + 1.6), 4.2)
-    axis = figure.subplots()
     heights = [_heights(trials, key, complete) for key in keys]
     values = [trials.value(row) for row in complete]
     low, high = min(values), max(values)
@@ -57,18 +81,9 @@ def draw(trials: Trials) -> list[Path]:
     for height, value in dict([(0.0 if high > low else 0.5, low), (1.0, high)][: 2 if high > low else 1]).items():
         axis.text(len(keys) + 0.03, height, words.number(value), fontsize=8, va="center")
     axis.set_xticks(range(len(keys) + 1), [*(cut(names[key], 16) for key in keys), trials.objectives[0]])
-    axis.set(yticks=[], ylim=(-0.2, 1.06), xlim=(-0.1, len(keys) + 0.45))
+    axis.set(yticks=[], ylim=(-0.2, 1.06), xlim=(-0.1, wide + 0.45))
     axis.spines[:].set_visible(False)
     axis.tick_params(length=0)
-    only = f"the best {MOST_LINES} of " if len(trials.of("complete")) > MOST_LINES else ""
-    said_ = f"What was chosen in {only}{len(trials.of('complete'))} complete trials"
-    title = f"{said_}; bright is a high value, the thick line the best trial"
-    style.titled(figure, title)
-    rows = [(row.number, *(row.chosen.get(key, "") for key in keys), trials.value(row)) for row in complete]
-    alt = f"{title}. Keys: {', '.join(keys)}; a line at the bottom: the key does not exist in that trial."
-    columns = ("trial", *keys, trials.objectives[0])
-    folder = trials.folder / "figures"
-    return style.save(figure, folder, "parallel", title=title, alt=alt, columns=columns, rows=rows)
 
 
 MISSING = -0.15  # height of a key that a trial has not
@@ -112,4 +127,4 @@ def _marks(trials: Trials, key: str, rows: Sequence[Row]) -> list[tuple[float, s
         found = [(i / (len(ticks) - 1) if len(ticks) > 1 else 0.5, cut(tick, 14)) for i, tick in enumerate(ticks)]
     else:
         found = [(0.0, said(low)), (1.0, said(high))] if high > low else [(0.5, said(low))]
-    return [*found, (MISSING, "none")] if any(key not in row.chosen for row in rows) else found
+    return [*found, (MISSING, "absent")] if any(key not in row.chosen for row in rows) else found

@@ -200,4 +200,6 @@ def said(value: object) -> str:
     """A chosen value in few letters; a dash where it does not exist."""
     if value is None:
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return str(int(value)) if 1000 <= abs(value) < 1e12 and value.is_integer() else f"{value:.4g}"

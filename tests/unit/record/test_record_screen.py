@@ -194,7 +194,8 @@ def test_durations(seconds, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.61, "0.610"), (None, "–"), (0, "0.000"), (1e-5, "1e-05"), (12345.0, "1.23e+04")]
+    ("value", "text"),
+    [(0.61, "0.610"), (None, "–"), (0, "0.000"), (1e-5, "1e-05"), (12345.0, "12345"), (12345.6, "1.23e+04")],
 )
 def test_numbers(value, text):
     assert words.number(value) == text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from phmbench.sweep import doubts, end, figures, trials
+from phmbench.sweep import doubts, end, figures, parallel, trials
 from phmbench.sweep import study as studies
 from phmbench.sweep.parameter import Parameter
 from phmbench.sweep.space import suggest
@@ -91,6 +91,40 @@ def test_figures_of_any_number_of_trials(name, tmp_path):
     assert ("importance" in names) == (name == "many")
     with (tmp_path / "figures" / "history.csv").open() as file:
         assert [row["state"] for row in csv.DictReader(file)] == [row.state for row in found.rows]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "whole", "ticks"),
+    [
+        (2e-4, 4.9e-4, False, [2e-4, 3e-4, 4e-4]),
+        (1.1e-4, 9e-3, False, [3e-4, 1e-3, 3e-3]),
+        (1e-6, 0.1, False, [1e-6, 1e-4, 1e-2]),
+        (4, 18, True, [5, 10]),
+        (3.1e-4, 3.2e-4, False, [3.1e-4, 3.2e-4]),
+        (8, 8, True, [8]),
+    ],
+)
+def test_few_ticks_along_a_logarithm(low, high, whole, ticks):
+    assert figures.log_ticks(low, high, whole=whole) == ticks
+
+
+def test_a_key_that_some_trials_have_is_not_judged(tmp_path):
+    """Momentum exists with sgd alone: its share would be one among the trials that have it."""
+    study, found = searched(tmp_path, CASES["many"])
+    assert set(figures.importance(found, study)) == {"task/optimizer", "task.optimizer.lr", "model.widths"}
+    figures.draw(found, study)
+    assert "momentum" not in (tmp_path / "figures" / "importance.csv").read_text()
+
+
+def test_many_keys_are_drawn_below_each_other():
+    """13 keys: three rows of five at most, as wide as one of five."""
+    assert parallel.panels([str(i) for i in range(13)]) == [list("01234"), list("56789"), ["10", "11", "12"]]
+    assert parallel.panels(["a"]) == [["a"]]
+
+
+def test_whole_values_are_said_whole():
+    assert [trials.said(one) for one in (51621.0, 51621, 0.00012345, 2.0, None)] == [
+        "51621", "51621", "0.0001234", "2", "–"]  # fmt: skip
 
 
 def test_steps_of_several_seeds_are_not_all_epochs(tmp_path):
