@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,14 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phmbench.data.splits.columns import Mask, Rows, counted, in_order, known, texts
-from phmbench.data.splits.levels import shared
+from phmbench.data.splits.levels import CONDITION_OF, conditions, shared
 from phmbench.errors import LeakageError
 from phmbench.types import Assignment, Windows
 
 SETS = ("train", "val", "test")
-CERTAIN = 0.98
-"""Correlation of profiles that stops a run. Resampled copies reach 0.997; two of the 480 recordings of the simulator,
-of one machine at one speed, reach 0.952 (of the real rigs 0.65)."""
+NAMED, LISTED = 3, 20  # recordings, units and so on that a message names, and the record; the rest is in split.csv
 
 
 class Audit(NamedTuple):
@@ -28,6 +26,7 @@ class Audit(NamedTuple):
     ]  # set → {windows, recordings, units (None: unknown), classes: name → windows}
     shared: Mapping[str, int | None]  # samples, recordings, units, conditions, rigs, copies; None: not known
     findings: tuple[str, ...]  # sentences for the reader
+    which: Mapping[str, tuple[str, ...]]  # recordings, units, conditions, rigs → the first of those that are shared
 
 
 def audit(
@@ -41,8 +40,9 @@ def audit(
     """Measure the split, and stop the run where a sample of the test set is in training or validation.
 
     Samples are compared by their range within a recording, and recordings by name and by content: a copy under another
-    name, also rescaled or resampled, is the same recording (`phmbench.data.fingerprint`). Recordings, units, conditions
-    and rigs on both sides are counted, for record and table; they do not stop a run.
+    name, also rescaled, resampled, shifted or with noise, is the same recording (`phmbench.data.fingerprint`).
+    Recordings, units, conditions and rigs on both sides are counted and named, for record and table; they do not stop
+    a run.
 
     Args:
         assignment: what the split decided.
@@ -57,88 +57,78 @@ def audit(
     """
     used = {name: recordings(windows, rows, len(table)) for name, rows in zip(SETS, _sets(assignment), strict=True)}
     source = used["train"] | used["val"]
-    samples = overlap(windows, np.concatenate([assignment.train, assignment.val]), assignment.test, window)
+    side = np.concatenate([assignment.train, assignment.val])
     pairs = copies(table, fingerprints, source, used["test"])
     found: dict[str, int | None] = {
-        "samples": samples,
+        "samples": overlap(windows, side, assignment.test, window),
         **shared(table, source, used["test"]),
         "copies": None if pairs is None else len(pairs),
     }
-    within = overlap(windows, assignment.train, assignment.val, window)
-    require(assignment, samples=samples, within=within, window=window)
+    require(assignment, table=table, windows=windows, window=window)
     _require_no_copies(table, pairs)
     counts = {name: _counts(rows, table, windows) for name, rows in zip(SETS, _sets(assignment), strict=True)}
-    return Audit(counts, found, _findings(found, copies(table, fingerprints, used["train"], used["val"]), assignment))
+    within = copies(table, fingerprints, used["train"], used["val"])
+    return Audit(counts, found, _findings(found, table, within, assignment), _which(found, table, source, used["test"]))
 
 
-def audit_statistics(fitted_rows: Rows, assignment: Assignment) -> None:
-    """See that statistics (of a normaliser, for instance) were fitted on training windows only.
-
-    Args:
-        fitted_rows: rows of the window index that the statistics have seen.
-        assignment: what the split decided.
-
-    Raises:
-        LeakageError: a window that is not of the training set was among them.
-    """
-    strangers = np.setdiff1d(fitted_rows, assignment.train)
-    if len(strangers):
-        of_test = int(np.isin(strangers, assignment.test).sum())
-        of_val = int(np.isin(strangers, assignment.val).sum())
-        raise LeakageError(
-            f"statistics: fitted on {counted(len(strangers), 'window')} outside of the training set; got {of_test} of "
-            f"the test set, {of_val} of validation, {len(strangers) - of_test - of_val} of no set; expected training "
-            "windows only; fit after the split, on its training windows"
-        )
-
-
-def require(assignment: Assignment, *, samples: int, within: int, window: int) -> None:
-    """Stop where samples are shared.
+def require(assignment: Assignment, *, table: pd.DataFrame, windows: Windows, window: int) -> None:
+    """Stop where samples are shared: by the test set with training or validation, or by these two.
 
     Args:
         assignment: what the split decided.
-        samples: shared by training and validation together with test.
-        within: shared by training with validation.
+        table: the recording table, R rows.
+        windows: the window index, N windows.
         window: length of a window in samples.
 
     Raises:
-        LeakageError: either is above 0.
+        LeakageError: samples are shared, with the recordings they are of.
     """
     advice = (
         f"a split by random window needs windows that do not overlap; set data.hop={window}, as data.window"
         if assignment.leaky
         else f"choose another task.split, or data.hop={window}, as data.window"
     )
-    for number, sides in ((samples, "the test set with training or validation"), (within, "validation with training")):
-        if number:
+    train, val, test = _sets(assignment)
+    for one, other, sides in (
+        (np.concatenate([train, val]), test, "the test set with training or validation"),
+        (train, val, "validation with training"),
+    ):
+        number = overlaps(windows, one, other, window)
+        if number.any():
             raise LeakageError(
-                f"split {assignment.name}: shares samples of {sides}; "
-                f"got {number} samples in both; expected 0; {advice}"
+                f"split {assignment.name}: shares samples of {sides}; got {number.sum()} samples in both, of "
+                f"{named(texts(table, 'recording')[np.flatnonzero(number)])}; expected 0; {advice}"
             )
 
 
 def overlap(windows: Windows, one: Rows, other: Rows, window: int) -> int:
-    """Count samples that lie in a window of the one side and in a window of the other, each counted once.
+    """Count samples that lie in a window of the one side and in a window of the other, each counted once."""
+    return int(overlaps(windows, one, other, window).sum())
+
+
+def overlaps(windows: Windows, one: Rows, other: Rows, window: int) -> NDArray[np.int64]:
+    """Count, of each recording, samples that lie in a window of the one side and in a window of the other.
 
     |A ∩ B| = |A| + |B| − |A ∪ B|, where the length of a union of windows is read off their sorted starts: linear in the
     number of windows, but for the sort.
+
+    Shapes: (recordings,), up to the last that has a window.
     """
+    count = int(windows.recording.max(initial=-1)) + 1
     if not len(one) or not len(other):
-        return 0
+        return np.zeros(count, np.int64)
+    both = np.concatenate([one, other])
+    covered_by = (covered(windows, rows, window, count) for rows in (one, other, both))
+    first, second, union = covered_by
+    return first + second - union
+
+
+def covered(windows: Windows, rows: Rows, window: int, count: int) -> NDArray[np.int64]:
+    """Count, of each recording, samples that lie in at least one of these windows, (count,)."""
     place = int(windows.start.max()) + window + 1  # recordings one after the other, never touching
-    start = windows.recording * place + windows.start
-    return (
-        covered(start[one], window)
-        + covered(start[other], window)
-        - covered(start[np.concatenate([one, other])], window)
-    )
-
-
-def covered(start: NDArray[np.int64], window: int) -> int:
-    """Count samples that lie in at least one of the windows that begin at `start`."""
-    if not len(start):
-        return 0
-    return int(np.minimum(np.diff(np.sort(start)), window).sum()) + window
+    ordered = np.sort(windows.recording[rows] * place + windows.start[rows])
+    step = np.minimum(np.diff(ordered, append=ordered[-1:] + window), window)
+    return np.bincount(ordered // place, step, count).astype(np.int64)  # float64 counts samples exactly, up to 2^53
 
 
 def copies(
@@ -157,7 +147,7 @@ def copies(
     content[nothing] = [f"row {row}" for row in np.flatnonzero(nothing)]
     if fingerprints is None:
         fingerprints = np.zeros((len(table), 1), np.float32)  # zeros match nothing
-    return find(content, fingerprints, np.flatnonzero(one), np.flatnonzero(other), threshold=CERTAIN)
+    return find(content, fingerprints, np.flatnonzero(one), np.flatnonzero(other))
 
 
 def recordings(windows: Windows, rows: Rows, count: int) -> Mask:
@@ -215,16 +205,26 @@ def _counts(rows: Rows, table: pd.DataFrame, windows: Windows) -> dict[str, Any]
 def _require_no_copies(table: pd.DataFrame, pairs: NDArray[np.int64] | None) -> None:
     if pairs is None or not len(pairs):
         return
-    name = texts(table, "recording")
-    listed = ", ".join(f"{name[b]} is a copy of {name[a]}" for a, b in pairs[:3])
     raise LeakageError(
         f"split: {counted(len(pairs), 'recording')} of the test set is in training or validation under another name; "
-        f"got {listed}; expected no copies; leave one of each out with data.where or data.ids"
+        f"got {_copied(table, pairs)}; expected no copies; leave one of each out with data.where or data.ids"
     )
 
 
+def _copied(table: pd.DataFrame, pairs: NDArray[np.int64]) -> str:
+    name = texts(table, "recording")
+    more = ", …" if len(pairs) > NAMED else ""
+    return ", ".join(f"{name[b]} is a copy of {name[a]}" for a, b in pairs[:NAMED]) + more
+
+
+def named(values: Iterable[object]) -> str:
+    """The first few, and that there are more."""
+    distinct = in_order({str(value) for value in values})
+    return ", ".join(distinct[:NAMED]) + (", …" if len(distinct) > NAMED else "")
+
+
 def _findings(
-    found: Mapping[str, int | None], within: NDArray[np.int64] | None, assignment: Assignment
+    found: Mapping[str, int | None], table: pd.DataFrame, within: NDArray[np.int64] | None, assignment: Assignment
 ) -> tuple[str, ...]:
     findings = []
     for name, count in found.items():
@@ -234,7 +234,21 @@ def _findings(
         elif count:
             findings.append(f"training and test share {counted(count, name.removesuffix('s'))}")
     if within is not None and len(within):
-        findings.append(f"{counted(len(within), 'recording')} of validation is a copy of one of training")
+        copied = f"{counted(len(within), 'recording')} of validation is a copy of one of training"
+        findings.append(f"{copied}: {_copied(table, within)}")
     if assignment.leaky:
         findings.append(f"split {assignment.name} is known to leak: its scores are for comparison with literature only")
     return tuple(findings)
+
+
+def _which(
+    found: Mapping[str, int | None], table: pd.DataFrame, source: Mask, test: Mask
+) -> dict[str, tuple[str, ...]]:
+    """Names of what both sides have, by kind; neither samples nor copies, which have stopped the run."""
+    which = {}
+    for name in ("recordings", "units", "conditions", "rigs"):
+        if found[name]:
+            values = conditions(table) if name == "conditions" else texts(table, name.removesuffix("s"))
+            both = {value.replace(CONDITION_OF, " at ") for value in known(values[source]) & known(values[test])}
+            which[name] = tuple(in_order(both)[:LISTED])
+    return which

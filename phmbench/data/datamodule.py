@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
@@ -17,7 +18,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from phmbench.data import normalise as norm
-from phmbench.data.audit import Audit, audit, audit_statistics
+from phmbench.data.apart import audit_statistics
+from phmbench.data.audit import Audit, audit
 from phmbench.data.batches import Batches
 from phmbench.data.gaps import outside
 from phmbench.data.seen import Seen, overlap, seen
@@ -112,6 +114,7 @@ class VibrationData(LightningDataModule):
         self.notes: list[str] = []
         self.store: Store | None = None
         self._state: dict[str, Any] | None = None
+        self._read: list[NDArray[np.int64]] | None = None  # rows, while what is fitted is watched
         self.inherited: list[Mapping[str, Any]] = []  # what the weights have seen before this run
         self.shared: dict[str, int | None] | None = None  # what the test set shares with that
         self.seconds = 0.0  # that store, split and audit took
@@ -213,8 +216,10 @@ class VibrationData(LightningDataModule):
         if not len(self.assignment.train) or not len(self.assignment.val):
             raise DataError("task.split: no window is left for training or validation; choose another task/split")
         if self.normalise == "train":
-            self.statistics = norm.TrainStatistics.fit(self._raw(rows) for rows in _chunks(self.assignment.train))
-            audit_statistics(self.assignment.train, self.assignment)
+            with self.reading() as read:
+                self.statistics = norm.TrainStatistics.fit(self._raw(rows) for rows in _chunks(self.assignment.train))
+            fitted = np.concatenate(read)
+            audit_statistics(fitted, self.assignment, what="data.normalise", table=self.table, windows=self.windows)
 
     def test_all(self) -> None:
         """Every labelled window is tested and none trains: for a checkpoint on recordings of its own."""
@@ -381,8 +386,20 @@ class VibrationData(LightningDataModule):
 
     # -- batches -----------------------------------------------------------------------------------------------------
 
+    @contextmanager
+    def reading(self) -> Iterator[list[NDArray[np.int64]]]:
+        """Rows of the window index that are read in here: what is fitted is held against it (`phmbench.data.apart`)."""
+        read: list[NDArray[np.int64]] = []
+        self._read = read
+        try:
+            yield read
+        finally:
+            self._read = None
+
     def _raw(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         assert self.store is not None
+        if self._read is not None:
+            self._read.append(rows)
         return gather(
             self.store.signals,
             self.offset_of,

@@ -1,8 +1,10 @@
-"""Recordings that are the same under another name: equal by content, or resampled copies by profile.
+"""Recordings that are the same under another name: equal by content, or alike by profile.
 
-Two questions, two answers. A renamed, rescaled, shifted or sign-flipped copy has the same `content_hash`. A copy that
-was resampled, filtered a little or trimmed by some samples has a `profile` that correlates with the original's; two
-recordings of the same machine do not, because a profile holds only how the energy fluctuates, not how it is on average.
+Two questions, two answers. A renamed, rescaled, offset or sign-flipped copy has the same `content_hash`. A copy that
+was resampled, filtered, shifted or trimmed by up to a tenth of its length, or mixed with noise, has a `profile` that
+correlates with the original's; two recordings of the same machine do not, because a profile holds only by how much
+single lines of the spectrum stick out of their neighbours: what chance has drawn in this recording and in no other.
+How far each of these may go is measured by tests/audit and stands in docs/leakage.md.
 """
 
 from __future__ import annotations
@@ -17,16 +19,23 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 SEGMENTS = 8  # of a recording; each gives the hash the position of its highest and its lowest sample
-FRAMES = 64  # of relative time
-BAND_EDGES = (0.02, 0.15, 0.35, 0.6, 1.0)  # shares of the highest frequency looked at
-TOP_SHARE = 0.4  # highest frequency as a share of the sampling rate: below any sensible anti-aliasing filter
-TOP_HZ = 4800.0  # and never above this, so that rates from 12 kHz on are compared in the same bands
-PROFILE_SIZE = (FRAMES - 2) * (len(BAND_EDGES) - 1)
+LINES_HZ = np.arange(60, 4801, 10)  # lines of every transform over tenths of a second, whatever the sampling rate
+PROFILE_SIZE = len(LINES_HZ)
+TOP_SHARE = 0.4  # highest line as a share of the sampling rate: below any sensible anti-aliasing filter
+NEIGHBOURS_HZ = 25.0  # on either side, by which a line is measured: wider than lines, narrower than resonances
+TONE = 8.0  # times its neighbours: not chance (1 of 3000 lines of noise) but a shaft or a mains, as in all recordings
+SPREAD = (3.5, 8.0)  # variance of the logarithms around a line, of noise 1.64, that tones may bring it to: where few
+FEW = 30  # lines lie on either side, a tone's skirts fill them, and are the same in all recordings of a machine
+BRIEF_S, BRIEF = 0.2, 0.8  # under that time tones are not resolved: the vector's length, so that SAME asks for 0.78
+MEAN = 0.4037  # of x / (1 + x) where x is exponentially distributed, as lines of noise are: 1 + e · Ei(−1)
+NOISE = 0.01  # share of a recording's power that added noise may have: 20 dB. Lines that it would hide weigh less
 TENTHS = np.array(sorted(2**a * 3**b * 5**c for a in range(8) for b in range(5) for c in range(4)))  # of a second
-TENTHS = TENTHS[(TENTHS >= 20) & (TENTHS <= 200)]
-SAME = 0.95  # correlation of profiles from which two recordings are copies; see tests for what real recordings reach
+TENTHS = TENTHS[TENTHS <= 200]
+SAME = 0.5  # correlation of profiles from which two recordings are copies; see tests for what real recordings reach
+CHANCE = 3.8  # and how many times that which two recordings reach by chance, given how many lines their profiles have
 BRUTE_PAIRS = 10**8  # pairs that are compared one by one (about a second on a core); above, only likely ones
-TABLES, MISSED = 24, 0.001  # of the search for likely pairs, and the share of copies that it may miss; see _likely
+TABLES, BITS = 30, 16  # of the search for likely pairs; see _likely
+SKETCH = 64  # numbers to which a profile is brought down for it
 
 
 def content_hash(signal: NDArray[np.floating[Any]]) -> str:
@@ -54,17 +63,20 @@ def content_hash(signal: NDArray[np.floating[Any]]) -> str:
 
 
 def profile(signal: NDArray[np.floating[Any]], rate_hz: float) -> NDArray[np.float32]:
-    """Describe how a recording's energy fluctuates in four bands over relative time, as a vector of length 1.
+    """Describe by how much lines of a recording's spectrum stick out of their neighbours, as a vector of length 1.
 
-    The squared envelope of each band is averaged in frames; of its logarithm the second difference over time is kept,
-    in which gain, mean spectrum and slow trends (a run-up that all recordings share) are gone. Random fluctuations
-    remain: the same in a copy at another sampling rate, independent in another recording.
+    The power of a line over the geometric mean of the 25 Hz on either side is exponentially distributed where a signal
+    is random, and drawn anew in each recording; it is bent to between 0 and 1, and its mean taken off. Gain, offset,
+    mean spectrum and filters cancel; tones are left out, since all recordings of a machine share them; a line weighs
+    as much as noise of 20 dB would leave of it. Of a shift by a share s of the length the lines keep a correlation of
+    about 1 − 2 s.
 
-    Shapes: (C, length) or (length,) to (PROFILE_SIZE,); zeros where nothing fluctuates, which match nothing.
+    Shapes: (C, length) or (length,) to (PROFILE_SIZE,), of length 0.8 for recordings under 0.2 s; zeros where there is
+        no line, which match nothing.
 
     Args:
         signal: samples; the first 20 s at most are used.
-        rate_hz: sampling rate in Hz; above 12 kHz the bands are the same whatever the rate, below they shrink with it.
+        rate_hz: sampling rate in Hz; lines above 0.4 of it are left out.
     """
     from scipy.fft import rfft  # single precision stays single, at twice the speed; of use when a store is built only
 
@@ -79,12 +91,12 @@ def profile(signal: NDArray[np.floating[Any]], rate_hz: float) -> NDArray[np.flo
         return np.zeros(PROFILE_SIZE, np.float32)
     single: NDArray[np.float32] = np.empty(samples.shape, np.float32)  # in place: new pages took half the time
     np.divide(samples, scale[:, None], out=single, casting="same_kind")
-    spectrum = rfft(single, n=number, axis=1)  # (C, bins), a bin is rate / number wide
-    top = min(TOP_SHARE * rate_hz, TOP_HZ) * number / rate_hz
-    edges = [round(share * top) for share in BAND_EDGES]
-    bands = [_fluctuation(spectrum[:, a : max(b, a + 1)]) for a, b in itertools.pairwise(edges)]
-    vector = np.concatenate(bands)
-    norm = np.linalg.norm(vector)
+    edge = number // 10  # faded in and out: the ends of a tone would reach into all lines, the same in all recordings
+    fade = np.sin(np.arange(edge, dtype=np.float32) * np.float32(np.pi / 2 / max(edge, 1))) ** 2
+    single[:, :edge] *= fade
+    single[:, single.shape[1] - edge :] *= fade[::-1]
+    vector = _sticking_out(rfft(single, n=number, axis=1), number, rate_hz)
+    norm = np.linalg.norm(vector) / (BRIEF if number < BRIEF_S * rate_hz else 1.0)
     return np.asarray(vector / norm if norm > 1e-9 else np.zeros(PROFILE_SIZE), np.float32)
 
 
@@ -99,7 +111,8 @@ def copies(
     """Find recordings of b that are copies of a recording of a: pairs (row of a, row of b), one for a found row of b.
 
     A row that is in both is no pair with itself. Up to 10^8 pairs every profile is compared with every other; above,
-    only pairs that a search by random hyperplanes proposes, which misses less than 1 of 1000 copies.
+    only pairs that a search by random hyperplanes proposes: of copies whose profiles correlate by 0.95 it finds
+    996 of 1000, by 0.9 nine of ten, by 0.8 half.
 
     Shapes: (M, 2), sorted by the row of b.
 
@@ -119,30 +132,42 @@ def copies(
 
 
 def _looked_at(samples: int, rate_hz: float) -> int:
-    """Choose how many samples a profile looks at: a time without large prime factors, for which the transform is fast.
+    """Choose how many samples a profile looks at: a number of tenths of a second without large prime factors.
 
-    The time depends on the duration alone, so that it is the same for a copy at another rate, whose last sample may be
-    missing: up to a millisecond is then made up with zeros. Recordings under 2 s are taken whole.
+    So the transform is fast, and LINES_HZ are lines of it. The time depends on the duration alone, so that it is the
+    same for a copy at another rate, whose last sample may be missing: up to a millisecond is then made up with zeros.
+    Recordings under 0.1 s are taken whole.
     """
     fitting = int(np.searchsorted(TENTHS, 10 * samples / rate_hz + 0.01, side="right"))
     return round(int(TENTHS[fitting - 1]) / 10 * rate_hz) if fitting else samples
 
 
-def _fluctuation(band: NDArray[np.complex64]) -> NDArray[np.float64]:
-    """Take the bins of a band, (C, bins), to the second difference of its log energy over time, (FRAMES − 2,).
+def _sticking_out(spectrum: NDArray[np.complex64], number: int, rate_hz: float) -> NDArray[np.float64]:
+    """Take the transform of `number` samples of unit power, (C, bins), to LINES_HZ, the mean over channels."""
+    width = rate_hz / number
+    line = np.rint(LINES_HZ / width).astype(np.int64)
+    there = (TOP_SHARE * rate_hz >= LINES_HZ) & (np.diff(line, prepend=0) > 0) & (line < spectrum.shape[1])
+    line, around = line[there], max(4, round(NEIGHBOURS_HZ / width))
+    if not line.size:
+        return np.zeros(PROFILE_SIZE)
+    below = spectrum[:, : line[-1] + around + 1]
+    power = (below.real**2 + below.imag**2) / number + np.float32(1e-12)  # 1 a line for white noise; silence is no −inf
+    logs = np.log(power).astype(np.float64)
+    first, last = np.maximum(line - around, 1), np.minimum(line + around + 1, power.shape[1])
+    mean, square = (_means(values, first, last) for values in (logs, logs**2))
+    level = np.exp(mean + np.euler_gamma)  # the mean of what is exponentially distributed
+    ratio = power[:, line] / level
+    random = (ratio < TONE) & (square - mean**2 < SPREAD[around > FEW])
+    bent = np.where(random, ratio / (1 + ratio) - MEAN, 0.0)
+    vector = np.zeros(PROFILE_SIZE)
+    vector[there] = (bent * level / (level + NOISE)).mean(axis=0)
+    return vector
 
-    Bands get equal weight, and large values are bent by tanh, so that one knock or one switching of a drive at the same
-    relative time does not make two recordings alike.
-    """
-    from scipy.fft import ifft
 
-    points = FRAMES * max(1, -(-band.shape[1] // FRAMES))
-    moved = ifft(band, n=points, axis=1).reshape(len(band), FRAMES, -1)  # the band moved to 0 Hz and decimated
-    energy = np.einsum("cfp,cfp->cf", moved, moved.conj()).real.astype(np.float64) / moved.shape[2]  # (C, FRAMES)
-    floor = 1e-6 * energy.mean(axis=1, keepdims=True) + np.finfo(np.float64).tiny  # silence is no −inf
-    change = np.diff(np.log(energy + floor), n=2, axis=1).mean(axis=0)
-    spread = np.sqrt(np.mean(change**2))
-    return np.asarray(np.tanh(change / (2 * spread)) if spread > 1e-6 else np.zeros_like(change))
+def _means(values: NDArray[np.float64], first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean of values[:, first:last] for each pair, (C, pairs)."""
+    sums = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
+    return np.asarray((sums[:, last] - sums[:, first]) / (last - first))
 
 
 def _equal_content(
@@ -171,6 +196,7 @@ def _alike(
     else:
         a, b, value = _best(vectors, rows_a, rows_b, threshold)
     keep = (value >= threshold) & (a != b)
+    keep[keep] = value[keep] ** 2 * _lines(vectors, a[keep], b[keep]) >= CHANCE**2
     a, b, value = a[keep], b[keep], value[keep]
     order = np.lexsort((-value, b))
     first = np.ones(len(order), bool)
@@ -194,30 +220,40 @@ def _best(
     return np.concatenate(found_a), np.concatenate(found_b), np.concatenate(found_value)
 
 
+def _lines(vectors: NDArray[np.float32], a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Lines that count in the profiles of each pair, the fewer of both: two of n lines correlate by 1/√n by chance."""
+    used, where = np.unique(np.concatenate([a, b]), return_inverse=True)
+    squares = vectors[used].astype(np.float64) ** 2
+    number = np.sum(squares, axis=1) ** 2 / np.maximum(np.sum(squares**2, axis=1), 1e-12)
+    return np.asarray(np.minimum(number[where[: len(a)]], number[where[len(a) :]]))
+
+
 def _likely(
     vectors: NDArray[np.float32], rows_a: NDArray[np.int64], rows_b: NDArray[np.int64], threshold: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Propose pairs that lie on the same side of all random hyperplanes of at least one table.
 
     Charikar (2002), Similarity estimation techniques from rounding algorithms, STOC, doi:10.1145/509907.509965: two
-    vectors at angle θ agree in a bit with probability 1 − θ/π. A table has as many bits as copies at the threshold
-    agree in with a probability of 0.25, so that one of 24 tables finds them with 0.999: 13 at 0.95, 20 at 0.98, where
-    unrelated ones meet in a table with 1/8192 and 1/1048576.
+    vectors at angle θ agree in a bit with probability 1 − θ/π. At a correlation of 0.95 that is 0.899, in the 16 bits
+    of a table 0.18, and in one of 30 tables 0.997; unrelated ones meet in a table with 1/65536.
     """
-    agree = 1 - np.arccos(min(threshold, 0.999)) / np.pi
-    bits = int(np.log(1 - MISSED ** (1 / TABLES)) / np.log(agree))
-    planes = np.random.default_rng(0).standard_normal((vectors.shape[1], TABLES * bits)).astype(np.float32)
-    weights = 1 << np.arange(bits)
-    nonzero_a, nonzero_b = (rows[np.any(vectors[rows] != 0, axis=1)] for rows in (rows_a, rows_b))
+    rng = np.random.default_rng(0)
+    down = (rng.standard_normal((vectors.shape[1], SKETCH)) / np.sqrt(SKETCH)).astype(np.float32)
+    planes = rng.standard_normal((SKETCH, TABLES * BITS)).astype(np.float32)
+    weights = (1 << np.arange(BITS)).astype(np.float32)
+    rows = np.union1d(rows_a, rows_b)
+    sketch = (vectors @ down)[rows]  # (rows, SKETCH), with about the same angles
+    some = np.any(sketch != 0, axis=1)
+    rows, sketch = rows[some], sketch[some]
+    place_a, place_b = (np.flatnonzero(np.isin(rows, side, assume_unique=True)) for side in (rows_a, rows_b))
     found: NDArray[np.int64] = np.empty(0, np.int64)
     for table in range(TABLES):
-        part = planes[:, table * bits : (table + 1) * bits]
-        bucket = ((vectors @ part) > 0) @ weights  # (R,)
-        pairs = _in_same_bucket(bucket, nonzero_a, nonzero_b)
-        value = np.concatenate([np.empty(0, np.float32), *_products(vectors, pairs[0], pairs[1])])
-        near = value > threshold / 2  # keeps the list short; the caller applies the threshold
-        found = np.union1d(found, pairs[0][near] * len(vectors) + pairs[1][near])
-    return found // len(vectors), found % len(vectors)
+        bucket = ((sketch @ planes[:, table * BITS : (table + 1) * BITS]) > 0) @ weights
+        pairs = _in_same_bucket(bucket.astype(np.int32), place_a, place_b)
+        value = np.concatenate([np.empty(0, np.float32), *_products(sketch, pairs[0], pairs[1])])
+        near = value >= threshold / 2  # keeps the list short; the caller applies the threshold to the whole
+        found = np.union1d(found, pairs[0][near] * len(rows) + pairs[1][near])
+    return rows[found // len(rows)], rows[found % len(rows)]
 
 
 def _in_same_bucket(

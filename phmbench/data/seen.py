@@ -52,7 +52,13 @@ def seen(rows: NDArray[np.int64], *, table: pd.DataFrame, windows: Windows, wind
 
 
 def overlap(
-    rows: NDArray[np.int64], known: Seen, *, table: pd.DataFrame, windows: Windows, window: int
+    rows: NDArray[np.int64],
+    known: Seen,
+    *,
+    table: pd.DataFrame,
+    windows: Windows,
+    window: int,
+    what: str = "init: the checkpoint",
 ) -> dict[str, int | None]:
     """What the windows of a test set share with what a checkpoint has seen; units are None where they are not known.
 
@@ -63,17 +69,21 @@ def overlap(
     used = np.unique(windows.recording[rows])
     tested = table.iloc[used]
     samples = shared = 0
+    where = []
     for r, name, content, rate in zip(used, tested["recording"], tested["content"], tested["rate_hz"], strict=True):
         one = by_name.get(str(name)) or by_content.get(str(content))
         if one is not None:
             shared += 1
             ratio = float(rate) / one["rate_hz"]
             mine = runs(windows.start[rows[windows.recording[rows] == r]], window)
-            samples += sum(common(a, b, [x * ratio for x in theirs]) for a, b in mine for theirs in one["runs"])
+            both = sum(common(a, b, [x * ratio for x in theirs]) for a, b in mine for theirs in one["runs"])
+            samples += both
+            where += [str(name)] if both else []
     if samples:
         raise LeakageError(
-            f"init: the checkpoint was trained or selected on {samples} samples of this test set; "
-            "choose the split it was trained with, or recordings it has not seen"
+            f"{what} was trained or selected on {samples} samples of this test set; got {', '.join(where[:3])}"
+            f"{', …' if len(where) > 3 else ''}; expected none; choose the split it was trained with, or recordings it "
+            "has not seen"
         )
     units = {one["unit"] for one in known}
     unknown = None in units or bool(tested["unit"].isna().any())

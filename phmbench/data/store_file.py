@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from phmbench.errors import DataError
 
-FORMAT = 2
+FORMAT = 3
 SEAL = struct.Struct("<8sQQ32s")  # mark, position and number of samples, SHA-256 of the rest
 MARK = b"phmst%03d" % FORMAT
 ZEROS = 2**20  # bytes written at once where the system cannot reserve space
-HEADER_BYTES, ROW_BYTES = 2**17, 4096  # more than what describes a store takes: profile, and a row of the table
+HEADER_BYTES, ROW_BYTES = 2**17, 6144  # more than what describes a store takes: profile, and a row of the table
 SPOT_BYTES = 2**25  # samples checked at each open, spread over the store: about 10 ms
 
 

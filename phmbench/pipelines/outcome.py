@@ -146,6 +146,7 @@ def split_of(data: VibrationData) -> dict[str, Any]:
         "notes": [*assignment.notes, *audit.findings, *data.notes],
         **{name: dict(audit.counts[name]) for name in ("train", "val", "test")},
         "shared": shared,
+        "which": {name: list(values) for name, values in audit.which.items()},
     }
 
 

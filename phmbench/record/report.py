@@ -127,6 +127,7 @@ def _split(split: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         "separates": words.separates(split),
         "validation": f"separated by {below}" if below else "none",
         "shared": f"between train+val and test: {words.audit(split)}",
+        **({"by name": words.which(split)} if words.which(split) else {}),
         "rigs": ", ".join(data["rigs"]),
     }
     parts = ["<h2>What is separate, and what is shared</h2>", html.facts(facts)]

@@ -204,7 +204,13 @@ def _weakest(splits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "weak": any(s["weak"] for s in splits),
         "notes": list(dict.fromkeys(note for s in splits for note in s.get("notes") or ())),
         "shared": {key: None if None in counts else max(counts) for key, counts in worst.items()},
+        "which": {key: _of_any([s.get("which", {}).get(key, []) for s in splits]) for key in keys},
     }
+
+
+def _of_any(lists: Sequence[Sequence[str]]) -> list[str]:
+    """Each name once, the first twenty."""
+    return list(dict.fromkeys(name for names in lists for name in names))[:20]
 
 
 def _sum_confusion(results: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -56,6 +56,7 @@ def summary(
         file: where to write; default: standard output.
     """
     shown = [_sentence(choices), _labelled("rigs", Text(", ".join(data["rigs"]))), _place(path), "", _separates(split)]
+    shown += [_labelled("shared", Text(words.which(split)))] if words.which(split) else []
     shown += [_labelled("batch", Text(words.batch(batch)))] if batch else []
     _show([*shown, *_marks(split, notes=True), "", _sets_table(split, classes=data["classes"]), ""], file)
 

@@ -136,6 +136,12 @@ def audit(split: Mapping[str, Any]) -> str:
     return " · ".join(f"{key} {count(shared.get(key))}{weak if key == 'units' else ''}" for key in keys)
 
 
+def which(split: Mapping[str, Any]) -> str:
+    """`units cwru/DE_B007, cwru/DE_B014, … · conditions cwru at 0 hp`; empty where nothing is shared."""
+    kept = {kind: names for kind, names in (split.get("which") or {}).items() if names and kind != "rigs"}
+    return " · ".join(f"{kind} {', '.join(names[:3])}{', …' * (len(names) > 3)}" for kind, names in kept.items())
+
+
 def batch(counts: Mapping[str, int]) -> str:
     """`64 windows a step`, `512 windows a step: 64 × 2 processes × 4 accumulated batches`."""
     named = (("processes", "processes"), ("accumulated", "accumulated batches"))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phmbench.data.audit import audit, audit_statistics, overlap, split_table
+from phmbench.data.apart import audit_statistics
+from phmbench.data.audit import audit, overlap, split_table
 from phmbench.data.fingerprint import content_hash, profile
 from phmbench.data.splits.recordings import Recordings
 from phmbench.data.splits.time_blocks import TimeBlocks
@@ -65,6 +66,7 @@ def test_counts_and_what_is_shared():
         "training and test share 2 rigs",
         "whether training and test share copies of the same recording is not known",
     )
+    assert found.which == {"units": ("u0", "u1"), "conditions": ("y at slow",), "rigs": ("x", "y")}
     assert json.loads(json.dumps([found.counts, found.shared])) == [found.counts, found.shared]
 
 
@@ -111,7 +113,7 @@ def test_shared_samples_stop_the_run():
     windows = Windows(rows(0, 0, 0, 1), rows(0, 200, 250, 0))
     expected = (
         r"split by hand: shares samples of the test set with training or validation; "
-        r"got 50 samples in both; expected 0; choose another task.split, or data.hop=100"
+        r"got 50 samples in both, of r0; expected 0; choose another task.split, or data.hop=100"
     )
     with pytest.raises(LeakageError, match=expected):
         audit(assignment_of([0, 1], [3], [2], count=4), table=table, windows=windows, window=100, fingerprints=None)
@@ -202,7 +204,7 @@ def test_a_copy_in_validation_is_reported():
     table, windows, fingerprints = with_signals(signals, [12000.0] * 6)
     assignment = assignment_of([0, 6], [12], [9, 15], count=18)
     found = audit(assignment, table=table, windows=windows, window=100, fingerprints=fingerprints)
-    assert "one recording of validation is a copy of one of training" in found.findings
+    assert "one recording of validation is a copy of one of training: r4 is a copy of r0" in found.findings
 
 
 def test_signals_without_content_are_not_copies_of_each_other():
@@ -214,14 +216,16 @@ def test_signals_without_content_are_not_copies_of_each_other():
 
 
 def test_statistics_of_training_windows_only():
+    table, windows = small()
     assignment = assignment_of([0, 1, 2], [3, 4], [5, 6], count=9)
-    audit_statistics(rows(2, 0), assignment)
+    facts = {"what": "data.normalise", "table": table, "windows": windows}
+    audit_statistics(rows(2, 0), assignment, **facts)
     expected = (
-        r"statistics: fitted on 4 windows outside of the training set; got 2 of the test set, 1 of validation, 1 of no "
-        r"set; expected training windows only; fit after the split"
+        r"data.normalise: fitted on 4 windows outside of the training set; got 2 of the test set, 1 of validation, 1 "
+        r"of no set, of r1, r2; expected training windows only; fit after the split"
     )
     with pytest.raises(LeakageError, match=expected):
-        audit_statistics(rows(0, 1, 3, 5, 6, 8), assignment)
+        audit_statistics(rows(0, 1, 3, 5, 6, 8), assignment, **facts)
     assert issubclass(LeakageError, DataError)
     assert LeakageError.exit_code == 4
 
