@@ -58,3 +58,20 @@ def test_reading_ends_with_the_block(cache: Path):
         data.batch(np.array([3, 4]))
     data.batch(np.array([5]))
     assert [rows.tolist() for rows in read] == [[3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "variant", "step"),
+    [
+        ("support and query", "the same window", "expected other recordings; draw them by recording, or by unit"),
+        (
+            "generator has seen",
+            "a test unit at another condition",
+            "keeps apart; got simulated/motor-normal-0; expected none; make it from the training windows of this split",
+        ),
+        ("the target chooses", "early stopping on the test set", "expected none; choose by validation windows"),
+    ],
+)
+def test_a_message_says_what_to_do_next(kind: str, variant: str, step: str, cache: Path):
+    (leak,) = (leak for leak in LEAKS if (leak.kind, leak.variant) == (kind, variant))
+    assert step in leak.said(cache)
