@@ -143,7 +143,7 @@ def result(folder: Path) -> dict[str, Any]:
     found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     for one in (found, *found["repeats"], *found["folds"], *(r for fold in found["folds"] for r in fold["repeats"])):
         one.pop("seconds", None)
-    return {key: value for key, value in found.items() if key not in ("commit",)}
+    return {key: value for key, value in found.items() if key not in ("commit", "cpu_seconds")}
 
 
 def predictions(folder: Path) -> dict[str, bytes]:
