@@ -259,7 +259,8 @@ def _execute(job: config.Config, folder: Path, **how: Any) -> dict[str, Any]:
 
 
 def _list(words: list[str]) -> int:
-    from phmbench.options import list_groups, list_options
+    from phmbench.options import list_groups, list_options, list_plugins
+    from phmbench.sweep import plugins
 
     parser = argparse.ArgumentParser("phmbench list", description="what can be chosen")
     parser.add_argument("group", nargs="?", help="model, data, task/split, …; none: the groups")
@@ -271,8 +272,11 @@ def _list(words: list[str]) -> int:
         print(list_groups(known))
     elif args.group in known:
         print(list_options(args.group, known[args.group]))
+    elif args.group in plugins.TITLES:
+        print(list_plugins(args.group, plugins.groups("sweep", places)[args.group]))
     else:
-        raise ConfigError(f"{args.group}: no such group; {overrides.near(args.group, known) or ', '.join(known)}")
+        names = [*known, *plugins.TITLES]
+        raise ConfigError(f"{args.group}: no such group; {overrides.near(args.group, names) or ', '.join(names)}")
     return 0
 
 

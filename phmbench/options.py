@@ -153,7 +153,11 @@ def _is_extra(file: Path) -> bool:
 
 def list_groups(known: Options) -> str:
     """One line a group."""
-    return "\n".join(_line(group, f"{GROUPS.get(group, '')} ({len(known[group])})") for group in _in_order(known))
+    from phmbench.sweep.plugins import LAUNCHER, SAMPLER
+
+    lines = [_line(group, f"{GROUPS.get(group, '')} ({len(known[group])})") for group in _in_order(known)]
+    said = {LAUNCHER: "what runs the jobs of a grid or a search", SAMPLER: "what chooses the values of a trial"}
+    return "\n".join([*lines, *(_line(group, text) for group, text in said.items())])
 
 
 def list_options(group: str, names: Mapping[str, Sequence[Place]]) -> str:
@@ -175,6 +179,14 @@ def list_options(group: str, names: Mapping[str, Sequence[Place]]) -> str:
     with out.capture() as captured:
         out.print(table)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def list_plugins(group: str, names: Mapping[str, Sequence[Place]]) -> str:
+    """One line a launcher or sampler: those that Hydra's plugins bring, and files of the user's."""
+    from phmbench.sweep.plugins import REMOVED, TITLES
+
+    own = {name: title(file_of(group, name, places)) for name, places in names.items() if places}
+    return "\n".join(_line(name, {**TITLES[group], **own}.get(name, "")) for name in names if name not in REMOVED)
 
 
 def _about(file: Path, place: Place) -> dict[str, str]:

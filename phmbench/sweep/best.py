@@ -247,7 +247,8 @@ def seeds(config: Mapping[str, Any]) -> list[int]:
 def command(composer: Composer) -> str:
     """What was typed for the search."""
     typed = composer.config.hydra.overrides
-    words = [str(word).lstrip("+") for word in (*typed.task, *typed.hydra) if not str(word).startswith("hydra.mode=")]
+    own = ("hydra.mode=MULTIRUN", f"hydra.sweep.dir='{composer.config.hydra.sweep.dir}'")  # of `launchers.prepared`
+    words = [str(word).lstrip("+") for word in (*typed.task, *typed.hydra) if str(word) not in own]
     search = list(composer.config.search or ())
     spaces = [f"search=[{','.join(map(str, search))}]"] if search else []
     return record_log.typed(["python", "sweep.py", *words, *spaces, *_flags(composer)])

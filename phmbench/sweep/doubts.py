@@ -24,7 +24,8 @@ def of(trials: Trials, refit: Mapping[str, Any] | None, *, looks: int) -> list[s
     complete, failed = len(trials.different), len(trials.of("failed"))
     found = []
     if complete < FEW:
-        found.append(f"few trials: {complete} complete for {len(trials.space)} keys; their order says little")
+        keys = f"{len(trials.space)} key{'' if len(trials.space) == 1 else 's'}"
+        found.append(f"few trials: {complete} complete for {keys}; their order says little")
     if failed and failed >= MANY * len(trials.rows):
         found.append(f"many failures: {failed} of {len(trials.rows)} trials; what fails is not known to be bad")
     found += _noise(trials, refit)

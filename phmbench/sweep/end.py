@@ -53,8 +53,8 @@ def finish(
     place.mkdir(parents=True, exist_ok=True)
     if running:
         log.info(
-            "search: %d trials still run in other processes; the one that ends last ends the search; see "
-            "phmbench sweep-status %s", len(running), shown_path(folder),
+            "search: %s in other processes; the one that ends last ends the search; see phmbench sweep-status %s",
+            "1 trial still runs" if len(running) == 1 else f"{len(running)} trials still run", shown_path(folder),
         )  # fmt: skip
         return 0
     try:

@@ -21,6 +21,25 @@ OF_EXTRA = {
 }
 """Launcher → the extra that installs it, and what is there when it is installed."""
 SAMPLERS = ("tpe", "random", "grid", "cmaes", "gp", "qmc", "nsgaii", "nsgaiii")
+TITLES = {
+    LAUNCHER: {
+        "joblib": "Several at once on this machine: hydra.launcher.n_jobs=2",
+        "submitit_local": "Each job as a process of its own on this machine, at most one a core at a time",
+        "submitit_slurm": "Slurm: a grid is one array; hydra.launcher.partition=…, --dry-run shows the script",
+        "ray": "A Ray cluster: hydra.launcher.ray.init.address=auto",
+    },
+    SAMPLER: {
+        "tpe": "Tree-structured Parzen estimator (Bergstra et al. 2011), also of several objectives; the default",
+        "random": "Random search (Bergstra & Bengio 2012)",
+        "grid": "Every combination of choices and steps, once",
+        "cmaes": "CMA-ES (Hansen & Ostermeier 2001), for ranges of numbers",
+        "gp": "Gaussian process with expected improvement, for few and costly trials",
+        "qmc": "Quasi-Monte Carlo: Sobol's sequence, more even than random",
+        "nsgaii": "NSGA-II (Deb et al. 2002), of several objectives",
+        "nsgaiii": "NSGA-III (Deb & Jain 2014), of three objectives and more",
+    },
+}
+"""What each is, for `phmbench list`."""
 REMOVED = {"motpe": "Optuna has it no more: tpe takes several objectives; choose hydra/sweeper/sampler=tpe"}
 
 

@@ -156,7 +156,9 @@ class SearchSweeper(Sweeper):
         """Trials until there are as many as asked for; how many failed one after the other at the end."""
         from phmbench.sweep import storage
 
-        first, most = 0, self.settings.max_failures
+        first, most, there = 0, self.settings.max_failures, self._ended(study)
+        if there > self.settings.n_trials:
+            log.info("search: the study has %d trials already, n_trials asks for %d", there, self.settings.n_trials)
         while self.outcomes.failures < most and ((batch := self._batch(study)) or self._goes_on_elsewhere(study)):
             with storage.signs_of_life(study._storage, [job.trial["id"] for job in batch if job.trial]):
                 errors = self._launch(study, batch, first)

@@ -44,6 +44,8 @@ def read(config: DictConfig) -> Settings:
         value = config[name]
         own[name] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
     own["pruner"] = own.get("pruner") or None
+    if isinstance(own["sweep_name"], int | float):
+        own["sweep_name"] = str(own["sweep_name"])  # a year is a name, too
     for key in ("search", "objectives"):
         own[key] = [own[key]] if isinstance(own[key], str) else own[key]
     found = check_root(own, "phmbench.config.Search")

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from phmbench.command_line import Line, checked, choices
 from phmbench.errors import ConfigError
-from phmbench.sweep import extras, samplers, settings
+from phmbench.sweep import extras, plugins, samplers, settings
 from phmbench.sweep.space import Parameter
 
 LR = Parameter("task.optimizer.lr", low=1e-4, high=1e-2, log=True)
@@ -33,6 +33,31 @@ def test_the_defaults():
     assert (found.objectives, found.pruner, found.storage) == (["val/macro_f1"], None, None)
     assert found.sweep_name == "cddg-wdcnn-bearings"
     assert found.places[0].name == "conf"
+
+
+def test_a_number_is_a_name():
+    assert read("sweep_name=2024").sweep_name == "2024"
+    assert read("sweep_name=nan").sweep_name == "nan"
+
+
+@pytest.mark.parametrize(
+    ("group", "expected"), [("hydra/launcher", "joblib"), ("hydra/sweeper/sampler", "NSGA-II (Deb et al. 2002)")]
+)
+def test_launchers_and_samplers_are_listed(group: str, expected: str, capsys: pytest.CaptureFixture[str]):
+    from phmbench import cli
+
+    with pytest.raises(SystemExit):
+        cli.main(["list", group])
+    assert expected in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main(["list"])
+    assert group in capsys.readouterr().out
+
+
+def test_each_launcher_and_sampler_has_a_title():
+    found = plugins.groups("sweep", [])
+    for group, titles in plugins.TITLES.items():
+        assert set(titles) == set(found[group]) - {"in_process", *plugins.REMOVED}  # ours has a file, and in it a title
 
 
 def test_names_of_spaces_and_paths_pass_by_hydra():
