@@ -39,10 +39,10 @@ def run(*, cfg: Config, record: Record, windows: Literal["test", "all"]) -> dict
             "profile: it is the fit that is looked at; got profile=true with pipeline=evaluate, which trains nothing; "
             "leave it out, or choose pipeline=fit_test"
         )
-    asked = cfg["model"]["_target_"]
+    asked = _name(cfg)
     cfg, checkpoint = with_parts(cfg)
-    if cfg["model"]["_target_"] != asked:
-        record.warn(f"model: {_name(cfg)} is tested, which the checkpoint holds, and not {asked.rpartition('.')[2]}")
+    if _name(cfg) != asked:
+        record.warn(f"model: {_name(cfg)} is tested, which the checkpoint holds, and not {asked}")
     processes = ranks.processes(cfg["trainer"])
     state, every = checkpoint["VibrationData"], windows == "all"
     data = prepared(cfg, record, processes=processes, adopt=state, test_all=every)
@@ -73,7 +73,8 @@ def with_parts(cfg: Config) -> tuple[Config, dict[str, Any]]:
     cfg = {**cfg, "model": parts["model"], "task": {**cfg["task"], "head": parts["head"]}}
     require(cfg)
     if cfg.get("choices"):
-        cfg["choices"] = {**cfg["choices"], "model": f"{_name(cfg)} (of the checkpoint)"}
+        choices = {group: option for group, option in cfg["choices"].items() if group != "model/front"}
+        cfg["choices"] = {**choices, "model": f"{_name(cfg)} (of the checkpoint)"}
     return cfg, checkpoint
 
 
@@ -88,7 +89,9 @@ def _say_what_could_be(record: Record, data: VibrationData) -> None:
 
 
 def _name(cfg: Config) -> str:
-    return str(cfg["model"]["_target_"]).rpartition(".")[2]
+    """Of the front, where there is one, and the model."""
+    nodes = [node for node in (cfg["model"].get("front"), cfg["model"]) if node]
+    return " + ".join(str(node["_target_"]).rpartition(".")[2] for node in nodes)
 
 
 def tested(cfg: Config, record: Record, data: VibrationData, checkpoint: dict[str, Any]) -> Fitted:

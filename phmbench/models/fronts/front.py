@@ -94,7 +94,7 @@ class EnvelopeFront(nn.Module):
     def of_the_shaft(self, context: Context) -> list[Refusal]:
         """What an axis in orders of the shaft cannot do without."""
         revolutions = self.window * context.speed_hz / context.rate_hz
-        few = revolutions < LEAST_REVOLUTIONS
+        few = (revolutions < LEAST_REVOLUTIONS) & (context.speed_hz > 0)  # one that stands still is said above
         longest = float((LEAST_REVOLUTIONS * context.rate_hz / context.speed_hz)[few].max()) if few.any() else 0.0
         return [
             Refusal(

@@ -204,6 +204,18 @@ def test_what_a_front_of_orders_cannot_read(make: Any):
     assert any("below model.front.low_hz" in text for text in said(front, rate_hz=torch.tensor([990.0, 12_000.0])))
 
 
+def test_a_shaft_that_stands_still_has_no_speed():
+    """A recording of a stopped machine among others: refused in words."""
+    machine = next(iter(MACHINES))
+    context = context_of(machine)
+    speed = context.speed_hz.clone()
+    speed[0] = 0.0
+    refusals = Orders(channels=1, window=65_536).refusals(context._replace(speed_hz=speed))
+    assert [(refusal.got, refusal.of.tolist()) for refusal in refusals if refusal.of.any()] == [
+        ("no speed", [True, False])
+    ]
+
+
 def test_geometry_is_needed_by_fault_orders_alone():
     orders = torch.tensor([[3.6, math.nan, 2.4, 0.4]] * 2)
     (text,) = said(FaultOrders(channels=1, window=8192), orders=orders)

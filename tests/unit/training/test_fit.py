@@ -205,6 +205,19 @@ def test_evaluate_a_checkpoint_of_somebody_else(job: Config, tmp_path: Path):
     assert "says nothing of its model and data; expected a checkpoint of phmbench" in str(caught.value)
 
 
+def test_evaluate_names_the_front_of_the_checkpoint(job: Config, tmp_path: Path):
+    """The record says what is tested, and not which front the command line would have chosen."""
+    front = {"_target_": "phmbench.models.fronts.spectrum.Spectrum"}
+    parts = {"model": {**job["model"], "front": front}, "head": job["task"]["head"]}
+    state = {"state_dict": {}, "phmbench_parts": parts, "VibrationData": {"trained_on": []}}
+    torch.save(state, tmp_path / "front.ckpt")
+    chosen = {"model": "wdcnn", "model/front": "orders"}
+    config, _ = evaluate.with_parts({**job, "choices": chosen, "init": str(tmp_path / "front.ckpt")})
+    name = job["model"]["_target_"].rpartition(".")[2]
+    assert config["model"]["front"] == front
+    assert config["choices"] == {"model": f"Spectrum + {name} (of the checkpoint)"}
+
+
 def test_evaluate_a_checkpoint_that_names_a_target_nobody_trusts(job: Config, tmp_path: Path):
     """Its model is checked like any other: nothing is called."""
     parts = {"model": {"_target_": "os.system", "command": "true"}, "head": job["task"]["head"]}
