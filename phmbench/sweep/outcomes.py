@@ -75,7 +75,10 @@ class Outcomes:
             said = f"{', '.join(names)}: undefined" if standing == "done" else jobs.failure(job.folder)
             said = str(error) if error is not None and standing in jobs.CUT_OFF else said
             if storage.is_of_disk(said):  # the trial stays as it is: the same command goes on with it
-                raise RecordError(f"trial {number}: {said}; the study is whole: the same command goes on")
+                raise RecordError(
+                    f"trial {number}: {said}; the study is whole: the same command goes on, also with the sweep's "
+                    "folder moved to another disk (hydra.sweep.dir=…)"
+                )
             self.failed(self.study.get_trials(deepcopy=False)[number], said)
             return
         self.failures = 0
