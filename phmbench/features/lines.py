@@ -25,7 +25,8 @@ def above_floor_db(spectrum: Tensor) -> Tensor:
     lines = spectrum.shape[-1]
     blocks = -(-lines // BLOCK)
     padded = pad(spectrum, (0, blocks * BLOCK - lines), mode="replicate") if lines < blocks * BLOCK else spectrum
-    floor = padded.view(*padded.shape[:-1], blocks, BLOCK).median(-1).values  # (B, C, blocks)
+    in_order = padded.view(*padded.shape[:-1], blocks, BLOCK).sort(-1).values  # `median` is not deterministic on CUDA
+    floor = in_order[..., (BLOCK - 1) // 2]  # (B, C, blocks)
     floor = interpolate(floor, size=blocks * BLOCK, mode="linear", align_corners=False)[..., :lines]
     least = torch.finfo(spectrum.dtype).tiny ** 0.5
     level: Tensor = 20 * ((spectrum + least) / (floor + least)).log10()
