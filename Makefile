@@ -32,7 +32,8 @@ APT := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recomm
 CLUSTER := $(BIN)/python -m pytest -q -m cluster
 
 test-slurm: $(STAMP) ## sweeps through a real Slurm of one node; as root, on Debian
-	command -v slurmctld slurmd munged > /dev/null || { apt-get update -qq && $(APT) slurm-wlm munge; }
+	command -v slurmctld slurmd slurmdbd munged mariadbd > /dev/null || \
+		{ apt-get update -qq && $(APT) slurm-wlm slurmdbd munge mariadb-server; }
 	tests/clusters/slurm.sh $(CLUSTER) tests/clusters/test_slurm.py
 
 test-ray: $(STAMP) ## sweeps on a local Ray of two workers

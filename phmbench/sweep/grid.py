@@ -15,7 +15,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from phmbench.errors import ConfigError
+from phmbench.errors import ConfigError, PhmbenchError
 from phmbench.sweep import jobs, unsent
 from phmbench.sweep.composing import Check, Composer
 from phmbench.sweep.jobs import Job
@@ -78,9 +78,18 @@ class GridSweeper(Sweeper):
             errors: dict[Path, Exception] = {}
             for part in parts(left, self.config):
                 errors.update(jobs.launch(part, launcher))
+            for folder, error in errors.items():
+                if isinstance(error, PhmbenchError) and self._is_unsaid(folder):
+                    log.error("%s", error)
             return errors
         finally:
             write_manifest(sweep, self.grid)
+
+    def _is_unsaid(self, folder: Path) -> bool:
+        """Whether the screen has not seen why a job failed: its process was ended before it could say so, or has said
+        so to a file of its own."""
+        own = str(self.config.hydra.launcher._target_).endswith((".SlurmLauncher", ".LocalLauncher"))
+        return own or jobs.standing(folder) in jobs.CUT_OFF
 
     def _jobs(self, arguments: Sequence[str], sweep: Path) -> list[Job]:
         """A job for each different run."""

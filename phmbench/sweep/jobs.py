@@ -220,10 +220,13 @@ def launch(jobs: Sequence[Job], launcher: Any, *, first: int = 0) -> dict[Path, 
     """
     if not jobs:
         return {}
-    before = {job.folder: standing(job.folder) for job in jobs}
+    from phmbench.sweep import launchers
+
+    before, earlier = {job.folder: standing(job.folder) for job in jobs}, launchers.queued(launcher)
     try:
         returns = launcher.launch([[f"hydra.sweep.subdir={job.folder.name}"] for job in jobs], initial_job_idx=first)
     except Exception as error:
+        launchers.await_queued(launcher, but=earlier)
         now = _settled(jobs, patience_s=10.0 if _lost_process(error) else 0.0)
         begun = [job for job in jobs if now[job.folder] != "new"]
         if not begun or (now == before and not _lost_process(error)):

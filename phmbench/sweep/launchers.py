@@ -88,6 +88,31 @@ def beside(config: Mapping[str, Any]) -> bool:
     return str(config["hydra"]["launcher"]["_target_"]).endswith((".JoblibLauncher", ".LocalLauncher"))
 
 
+def in_queue(config: Mapping[str, Any]) -> bool:
+    """Whether jobs run on a cluster, which may end one from outside."""
+    return str(config["hydra"]["launcher"]["_target_"]).endswith((".SlurmLauncher", ".RayLauncher"))
+
+
+def queued(launcher: Any) -> dict[str, str]:
+    """The jobs that submitit has ever given to Slurm for this sweep: number → folder, `%j` in it; else none."""
+    if type(launcher).__name__ != "SlurmLauncher":
+        return {}
+    place = str(launcher.params["submitit_folder"])
+    return {file.parent.name: place for file in Path(place).parent.glob("*/*_submitted.pkl")}
+
+
+def await_queued(launcher: Any, *, but: Mapping[str, str]) -> None:
+    """Wait until Slurm has none of the jobs any more that were not there before.
+
+    submitit's launcher hands on that one job of an array is lost while others still wait for a machine.
+    """
+    for number, place in queued(launcher).items():
+        if number not in but:
+            from submitit.slurm.slurm import SlurmJob
+
+            SlurmJob(folder=place, job_id=number).wait()
+
+
 def shares_screen(launcher: Mapping[str, Any]) -> bool:
     """Whether jobs write on the screen of the command while others do: those of submitit have files of their own."""
     return str(launcher["_target_"]).endswith((".JoblibLauncher", ".RayLauncher"))

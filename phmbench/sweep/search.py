@@ -23,7 +23,7 @@ from phmbench.sweep import jobs, unsent, workers
 from phmbench.sweep import study as studies
 from phmbench.sweep.composing import Check, Composer
 from phmbench.sweep.jobs import Job
-from phmbench.sweep.launchers import at_once, launcher, prepared, threads
+from phmbench.sweep.launchers import at_once, in_queue, launcher, prepared, threads
 from phmbench.sweep.one_split import on_one_split
 from phmbench.sweep.outcomes import Outcomes
 from phmbench.sweep.points import Points
@@ -186,8 +186,16 @@ class SearchSweeper(Sweeper):
         for job in left.values():
             while workers.is_taken(study, job):
                 time.sleep(0.2)
-        cut_off = [job for job in left.values() if job.folder not in free and jobs.standing(job.folder) in jobs.CUT_OFF]
+        begun = [job for job in left.values() if jobs.standing(job.folder) in jobs.CUT_OFF]
+        cut_off = [job for job in begun if job.folder not in free or self._is_lost(study, job, errors)]
         return {**errors, **self._launch(study, cut_off, first)} if cut_off else errors
+
+    def _is_lost(self, study: optuna.Study, job: Job, errors: Mapping[Path, Exception]) -> bool:
+        """Whether a cluster has ended the process of a trial (a machine that died, scancel), which then goes on."""
+        if not in_queue(self.config) or job.folder not in errors or job.trial is None:
+            return False
+        with workers.alone(self.folder):
+            return not studies.dies_again(study, study.get_trials(deepcopy=False)[job.trial["number"]], self.folder)
 
     def _goes_on_elsewhere(self, study: optuna.Study) -> bool:
         """Whether a trial is run by what a search that was killed has left (processes of joblib): it ends soon, and

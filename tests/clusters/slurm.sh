@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Run a command with a Slurm of one node on this machine, which lives in a temporary folder and ends with the command.
 #   tests/clusters/slurm.sh python -m pytest -m cluster tests/clusters/test_slurm.py
-# Needs slurmctld, slurmd and munged (Debian: slurm-wlm, munge), and root: slurmd starts jobs as their users.
+# Needs Debian's slurm-wlm, slurmdbd, munge and mariadb-server, and root: slurmd starts jobs as their users. The database is
+# for the accounting, as clusters have it: by `sacct` alone does submitit learn that a job has ended without a result.
 set -euo pipefail
 place=$(mktemp -d /tmp/phmbench-slurm-XXXXXX)
 chmod 755 "$place"
-mkdir "$place"/{munge,state,spool}
+mkdir "$place"/{munge,state,spool,accounts}
 pids=()
 stop() {
     scancel --user=root 2>/dev/null || true
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    for pid in "${pids[@]}"; do while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done; done
+    for _ in $(seq 300); do kill -0 "${pids[@]}" 2>/dev/null || break; sleep 0.1; done
+    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
     rm -rf "$place"
 }
 trap stop EXIT
@@ -24,10 +26,31 @@ pids+=($!)
 
 ports=($(python3 -c '
 import socket
-sockets = [socket.socket() for _ in range(2)]
+sockets = [socket.socket() for _ in range(4)]
 for one in sockets: one.bind(("127.0.0.1", 0))
 print(*(one.getsockname()[1] for one in sockets))'))
-cores=$(nproc --all)
+cores=$(env -u OMP_NUM_THREADS nproc --all)
+
+# the accounts: a MariaDB without passwords, that nobody reaches but this machine while the command runs
+mariadb-install-db --no-defaults --user=root --datadir="$place/accounts" --skip-test-db > "$place/mariadb.out" 2>&1
+mariadbd --no-defaults --user=root --datadir="$place/accounts" --socket="$place/mariadb.socket" --skip-grant-tables \
+    --bind-address=127.0.0.1 --port="${ports[2]}" --innodb-buffer-pool-size=64M >> "$place/mariadb.out" 2>&1 &
+pids+=($!)
+cat > "$place/slurmdbd.conf" <<CONF
+AuthType=auth/munge
+AuthInfo=socket=$place/munge/socket
+DbdHost=localhost
+DbdPort=${ports[3]}
+SlurmUser=root
+PidFile=$place/slurmdbd.pid
+LogFile=$place/slurmdbd.log
+StorageType=accounting_storage/mysql
+StorageHost=127.0.0.1
+StoragePort=${ports[2]}
+StorageUser=root
+StorageLoc=slurm
+CONF
+chmod 600 "$place/slurmdbd.conf"
 cat > "$place/slurm.conf" <<CONF
 ClusterName=phmbench
 SlurmctldHost=$(hostname -s)(127.0.0.1)
@@ -54,16 +77,26 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=2,sched_min_interval=0
 JobRequeue=1
 KillWait=15
 MinJobAge=300
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=localhost
+AccountingStoragePort=${ports[3]}
+AccountingStoragePass=$place/munge/socket
+JobAcctGatherType=jobacct_gather/none
 NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=$cores State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
 export SLURM_CONF="$place/slurm.conf"
 touch "$place/cgroup.conf"
+for _ in $(seq 300); do [ -S "$place/mariadb.socket" ] && break; sleep 0.2; done
+slurmdbd -D > "$place/slurmdbd.out" 2>&1 &
+pids+=($!)
+for _ in $(seq 150); do sacctmgr --noheader --parsable2 show cluster > /dev/null 2>&1 && break; sleep 0.2; done
+sacctmgr --immediate --quiet add cluster phmbench > /dev/null
 slurmctld -D -f "$SLURM_CONF" > "$place/slurmctld.out" 2>&1 &
 pids+=($!)
 slurmd -D -f "$SLURM_CONF" > "$place/slurmd.out" 2>&1 &
 pids+=($!)
-for _ in $(seq 100); do
+for _ in $(seq 300); do
     [ "$(sinfo --noheader --format=%T 2>/dev/null)" = idle ] && break
     sleep 0.2
 done
