@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -80,7 +81,7 @@ class GridSweeper(Sweeper):
                 errors.update(jobs.launch(part, launcher))
             for folder, error in errors.items():
                 if isinstance(error, PhmbenchError) and self._is_unsaid(folder):
-                    log.error("%s", error)
+                    print(error, file=sys.stderr)
             return errors
         finally:
             write_manifest(sweep, self.grid)
