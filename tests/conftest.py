@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
 os.environ.pop("COLUMNS", None)  # what the screen shows must not depend on who runs the tests
-settings.register_profile("same", derandomize=True)  # the same examples at every run: a red run can be repeated
-settings.register_profile("search")  # new examples: HYPOTHESIS_PROFILE=search make test
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a loaded machine is no fault
+settings.register_profile("same", UNTIMED, derandomize=True)  # the same examples: a red run can be repeated
+settings.register_profile("search", UNTIMED)  # new examples: HYPOTHESIS_PROFILE=search make test
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 TINY = (
