@@ -125,6 +125,8 @@ def _front_and_model(node: Mapping[str, Any], known: Mapping[str, Any]) -> tuple
     own = {name: value for name, value in node.items() if name != "front"}
     if not node.get("front"):
         return None, make(own, "model", **known)
+    if "front" in {parameter.name for parameter in signature_of(node["_target_"]).parameters}:
+        return None, make(node, "model", **known)  # a model of the user's own that takes it itself
     front = make(node["front"], "model.front", **known)
     seen = {**known, "channels": front.out_channels, "window": front.out_window, "rate_hz": float("nan")}
     return front, make(own, "model", **seen)

@@ -102,8 +102,8 @@ def hidden_keys(path: str, keys: Sequence[str]) -> list[Finding]:
 
 def _check_key(path: str, key: str, value: object, signature: Signature) -> list[Finding]:
     where = f"{path}.{key}"
-    if key in SLOTS.get(path, ()):
-        return _check_slot(where, value)
+    if key in SLOTS.get(path, ()) and not (path == "model" and value and key in signature.by_name):
+        return _check_slot(where, value)  # a model that takes a front itself says what it takes
     if key in signature.by_name and is_fact(path, key):
         return [Finding(where, f"{key} comes from the data; got {show(value)}; expected nothing; remove it")]
     if key in passed(path) and key in signature.by_name:

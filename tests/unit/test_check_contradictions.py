@@ -71,7 +71,7 @@ def test_the_defaults_and_every_trainer_agree_with_themselves():
          "LearningRateFinder is not possible in a run; it sets the rate a second time, behind task.optimizer.lr"),
         (("pipeline=evaluate", "init=best.ckpt"), [("fit_memory", True)], "error", "fit_memory: nothing is trained"),
         (
-            ("experiment=leakage_gap",), [("test", False)], "error",
+            ("+task/split@other_splits.again=recordings",), [("test", False)], "error",
             "other_splits: they are compared on their test sets; got some beside test=false",
         ),
     ],

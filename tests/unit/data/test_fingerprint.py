@@ -171,8 +171,9 @@ def test_real_recordings(name):
         if number % 6 == 0:
             copy = (10 ** rng.uniform(-4, 4) * (signal + rng.normal() * signal.std())).astype(np.float32)
             assert content_hash(copy) == hashes[-1], row.signal_id
-            at_12k = resample_poly(signal, 12_000, int(row.fs), padtype="mean")
-            assert profile(at_12k, 12_000) @ vectors[-1] > 0.99, row.signal_id
+            at_12k = profile(resample_poly(signal, 12_000, int(row.fs), padtype="mean"), 12_000)
+            lengths = np.linalg.norm(at_12k) * np.linalg.norm(vectors[-1])  # of brief ones less than 1
+            assert at_12k @ vectors[-1] / lengths > (0.98 if name == "femto" else 0.99), row.signal_id  # of 0.1 s
     assert len(set(hashes)) == len(hashes)
     everything = np.arange(len(hashes))
     found = copies(hashes, np.stack(vectors), everything, everything)
