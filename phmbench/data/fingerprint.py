@@ -71,8 +71,8 @@ def profile(signal: NDArray[np.floating[Any]], rate_hz: float) -> NDArray[np.flo
     as much as noise of 20 dB would leave of it. Of a shift by a share s of the length the lines keep a correlation of
     about 1 − 2 s.
 
-    Shapes: (C, length) or (length,) to (PROFILE_SIZE,), of length 0.84 for recordings under 0.25 s; zeros where there is
-        no line, which match nothing.
+    Shapes: (C, length) or (length,) to (PROFILE_SIZE,), of length 0.84 for recordings under 0.25 s; zeros where there
+        is no line, which match nothing.
 
     Args:
         signal: samples; the first 20 s at most are used.
