@@ -28,6 +28,7 @@ def of(trials: Trials, refit: Mapping[str, Any] | None, *, looks: int) -> list[s
         found.append(f"few trials: {complete} complete for {keys}; their order says little")
     if failed and failed >= MANY * len(trials.rows):
         found.append(f"many failures: {failed} of {len(trials.rows)} trials; what fails is not known to be bad")
+    found += _without_record(trials)
     found += _noise(trials, refit)
     if looks > 1:
         found.append(
@@ -35,6 +36,19 @@ def of(trials: Trials, refit: Mapping[str, Any] | None, *, looks: int) -> list[s
             "test result that is chosen among them is too good"
         )
     return found
+
+
+def _without_record(trials: Trials) -> list[str]:
+    """Trials whose values count, but whose runs cannot be looked at."""
+    finished = trials.of("complete", "pruned")
+    gone = [row.number for row in finished if row.folder and not (trials.folder / row.folder).is_dir()]
+    if not gone:
+        return []
+    named = ", ".join(map(str, gone[:5])) + (", …" if len(gone) > 5 else "")
+    return [
+        f"{len(gone)} finished trial{'' if len(gone) == 1 else 's'} ({named}) without a run directory here: deleted, "
+        "or on another machine; their values count as the study has them"
+    ]
 
 
 def _noise(trials: Trials, refit: Mapping[str, Any] | None) -> list[str]:

@@ -51,3 +51,8 @@ def ended(folder: Path) -> str:
     value = result["metrics"].get(monitor)
     said = "" if value is None else f", {monitor} {value:.4f}"
     return f"{job['label']} · done{said}, {sum(result['seconds'].values()):.0f} s"
+
+
+def goes_on(folder: Path) -> str:
+    """How a trial is run that was begun before."""
+    return "goes on from its last checkpoint" if any(folder.rglob("last.ckpt")) else "once more from its beginning"

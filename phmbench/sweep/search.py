@@ -19,7 +19,7 @@ from phmbench import interrupt
 from phmbench.config import Config
 from phmbench.errors import ConfigError
 from phmbench.record.log import hidden
-from phmbench.sweep import jobs, unsent, workers
+from phmbench.sweep import jobs, screen, unsent, workers
 from phmbench.sweep import study as studies
 from phmbench.sweep.composing import Check, Composer
 from phmbench.sweep.jobs import Job
@@ -252,7 +252,8 @@ class SearchSweeper(Sweeper):
                 self.outcomes.failed(dead, f"its process died {times}; was the memory used up?")
                 return None
             study.sampler.before_trial(study, dead)  # a grid says there which point it is; it may have died before
-            return self._job(study, optuna.trial.Trial(study, dead._trial_id))  # has its values already
+            job = self._job(study, optuna.trial.Trial(study, dead._trial_id))  # has its values already
+            return job and replace(job, label=f"{job.label}, {screen.goes_on(job.folder)}")
         return None
 
     def _job(self, study: optuna.Study, trial: Any) -> Job | None:

@@ -139,9 +139,10 @@ def ordered(parameters: Sequence[Parameter]) -> list[Parameter]:
     for one in parameters:
         for key, values in one.when:
             if key not in by_key:
-                others = ", ".join(sorted(set(by_key) - {one.key})) or "none"
+                others = ", ".join(sorted(set(by_key) - {one.key}))
                 raise ConfigError(
-                    f"search: {one.key}: when names a key that is not searched; got {key}; expected one of {others}; "
+                    f"search: {one.key}: when names a key that is not searched; got {key}; expected "
+                    f"{f'one of {others}' if others else 'a second key, which is searched'}; "
                     f"search it, set it on the command line ({key}={values[0]}), or drop the condition"
                 )
             if not any(by_key[key].admits(value) for value in values):

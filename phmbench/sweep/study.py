@@ -85,7 +85,8 @@ def _difference(before: Any, now: Any) -> str:
     new = now if isinstance(now, Mapping) else {"": now}
     for key in [*old, *(key for key in new if key not in old)]:
         if old.get(key) != new.get(key):
-            return f"{key} got {new.get(key)!r}; expected {old.get(key)!r}".strip()
+            expected = repr(old[key]) if key in old else "no such key, as in the phmbench that began it"
+            return f"{key} got {new.get(key)!r}; expected {expected}".strip()
     return "differs"
 
 

@@ -160,6 +160,7 @@ def test_conditions_come_after_what_they_name():
             "task.optimizer.momentum: when names a key that is not searched; got task/optimizer; expected one of "
             r"task.optimizer.lr; .*set it on the command line \(task/optimizer=sgd\)",
         ),
+        ([MOMENTUM], "got task/optimizer; expected a second key, which is searched; search it"),
         (
             [
                 Parameter("a", choices=(1,), when=(("b", (1,)),)),

@@ -150,6 +150,8 @@ def test_another_search_of_the_same_name_is_refused(tmp_path: Path):
     begun(kept, space=space, fixed={"data.hash": "a"})
     with pytest.raises(ConfigError, match=r"fixed: data.hash got 'b'; expected 'a'"):
         begun(kept, space=space, fixed={"data.hash": "b"})
+    with pytest.raises(ConfigError, match=r"data.new got 1; expected no such key, as in the phmbench that began it"):
+        begun(kept, space=space, fixed={"data.hash": "a", "data.new": 1})
     other = {"y": Parameter("y", low=1, high=8, when=(("x", (0, 1)),)).plain()}
     for now, message in (
         ({"x": Parameter("x", choices=(0, 2)).plain()}, "space: got x=0,2; expected x=0,1"),

@@ -197,5 +197,12 @@ def test_values_that_were_drawn_twice_count_once(tmp_path):
     assert [row.number for row in found.different] == [0, *range(3, 12)]
     assert found.counts()["complete"] == 12
     assert [row.number for row in found.front] == [0]
-    assert not doubts.of(found, result(0.02), looks=1)
+    said = doubts.of(found, result(0.02), looks=1)
+    assert said == [
+        "12 finished trials (0, 1, 2, 3, 4, …) without a run directory here: deleted, or on another machine; their "
+        "values count as the study has them"
+    ]
+    for name in names[:-1]:
+        (tmp_path / name).mkdir(exist_ok=True)
+    assert "1 finished trial (11) without" in doubts.of(found, result(0.02), looks=1)[0]
     assert figures._of(found.different, study).get_trials()[1].value == study.trials[3].value
