@@ -56,6 +56,7 @@ class Run:
     init: str | None
     profile: bool
     test: bool
+    shortcuts: bool
     fit_memory: bool
     other_splits: Mapping[str, Any] | None
     paths: Paths

@@ -200,6 +200,25 @@ def describe(cfg: Config, data: VibrationData, fitted: Fitted, processes: int = 
         cpu_seconds=None if ranks.joined() else _cpu_seconds() - data.cpu_begun,
         batch=batch_of(cfg, data, processes),
         choices=cfg.get("choices"),
+        shortcuts=_shortcuts(cfg, data),
+    )
+
+
+def _shortcuts(cfg: Config, data: VibrationData) -> dict[str, Any] | None:
+    """What facts beside fault physics give away, found out by the first process after the fit; None: not looked at."""
+    from phmbench.data.shortcuts import shortcuts
+    from phmbench.training import ranks
+
+    if not cfg.get("shortcuts", True) or ranks.rank() or not len(data.assignment.train):
+        return None
+    assert data.store is not None
+    return shortcuts(
+        data.assignment,
+        table=data.table,
+        windows=data.windows,
+        window=data.window,
+        store=data.store,
+        test=cfg.get("test", True),
     )
 
 

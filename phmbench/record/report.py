@@ -32,6 +32,7 @@ def write_report(path: str | Path, *, outcome: Mapping[str, Any] | None = None) 
         _choices(result),
         _results(result),
         _split(result["split"], result["data"]),
+        _shortcuts(result),
         _children(path),
         _figures(path, result),
         _profile(path),
@@ -153,6 +154,20 @@ def _windows(counts: Mapping[str, Any] | int | None) -> str:
     if counts is None:
         return "–"
     return words.count(counts if isinstance(counts, int) else counts["windows"])
+
+
+def _shortcuts(result: Mapping[str, Any]) -> str:
+    """What a tree on one fact reaches that is no fault physics, on the same split."""
+    found = result.get("shortcuts")
+    if not found or not found["facts"]:
+        return ""
+    stages = list(found["chance"])
+    rows = [[name, *(words.number(one[stage]) for stage in stages)] for name, one in found["facts"].items()]
+    rows.append(["a guess", *(words.number(found["chance"][stage]) for stage in stages)])
+    head = ["macro F1 of one fact alone", *(words.SETS[stage] for stage in stages)]
+    same = f"; the same in all windows: {', '.join(found['constant'])}" if found["constant"] else ""
+    caption = f"a tree of depth 1 to 4, which validation chose{same}"
+    return f"<h2>What can be told without fault physics</h2>\n{html.table(head, rows, caption=caption)}"
 
 
 def _children(path: Path) -> str:

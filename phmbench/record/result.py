@@ -33,6 +33,7 @@ def build(
     confusion: Mapping[str, Any] | None = None,
     batch: Mapping[str, int] | None = None,
     choices: Mapping[str, str | None] | None = None,
+    shortcuts: Mapping[str, Any] | None = None,
 ) -> Result:
     """The result of one fit; versions and commit are found here.
 
@@ -48,6 +49,8 @@ def build(
         batch: size (windows of a process), processes, accumulated (batches of a step), effective (windows of a step);
             None where nothing was trained.
         choices: group to option: the sentence.
+        shortcuts: what facts that are no fault physics give away, as `phmbench.data.shortcuts` finds it; None: not
+            looked at.
     """
     level = split.get("level")
     weak = level in LEVELS and LEVELS.index(level) < LEVELS.index("unit")
@@ -72,6 +75,7 @@ def build(
             "batch": batch,
             "seconds": {"set_up": 0.0, "fit": 0.0, "test": 0.0, **seconds},
             "cpu_seconds": cpu_seconds,
+            "shortcuts": shortcuts,
             "warnings": [],
             "versions": environment.versions(),
             "commit": environment.commit_here(),
@@ -98,7 +102,8 @@ def aggregate_repeats(results: Sequence[Mapping[str, Any]]) -> Result:
     return _plain_dict(
         {**results[0], "seed": None, "metrics": mean(every), "std": std(every), "std_over": "seeds", "std_seeds": {},
          "repeats": repeats, "folds": [], "confusion": _sum_confusion(results), "split": split,
-         "seconds": _sum_seconds(results), "cpu_seconds": _sum_cpu(results), "warnings": _warnings(results)}
+         "seconds": _sum_seconds(results), "cpu_seconds": _sum_cpu(results), "shortcuts": _shortcuts(results),
+         "warnings": _warnings(results)}
     )  # fmt: skip
 
 
@@ -132,7 +137,8 @@ def aggregate_folds(results: Mapping[str, Mapping[str, Any]]) -> Result:
          "std_over": "folds", "std_seeds": std([r["metrics"] for r in repeats]) if repeats else {}, "repeats": repeats,
          "folds": folds, "confusion": _sum_confusion(each), "split": split, "data": data,
          "batch": each[0].get("batch") if all(r.get("batch") == each[0].get("batch") for r in each) else None,
-         "seconds": _sum_seconds(each), "cpu_seconds": _sum_cpu(each), "warnings": _warnings(each)}
+         "seconds": _sum_seconds(each), "cpu_seconds": _sum_cpu(each), "shortcuts": _shortcuts(each),
+         "warnings": _warnings(each)}
     )  # fmt: skip
 
 
@@ -229,6 +235,26 @@ def _sum_seconds(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 def _sum_cpu(results: Sequence[Mapping[str, Any]]) -> float | None:
     every = [r.get("cpu_seconds") for r in results]
     return None if None in every else sum(float(one) for one in every if one is not None)
+
+
+def _shortcuts(results: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Means over fits of what each fact gives away, of the facts that all have; None where one was not looked at."""
+    every = [r.get("shortcuts") for r in results]
+    known = [one for one in every if one is not None]
+    if len(known) < len(every):
+        return None
+    facts = [name for name in known[0]["facts"] if all(name in one["facts"] for one in known)]
+    return {
+        "facts": {name: _mean_scores([one["facts"][name] for one in known]) for name in facts},
+        "chance": mean([one["chance"] for one in known]),
+        "constant": sorted({name for one in known for name in one["constant"]}),
+        "windows": known[0]["windows"],
+    }
+
+
+def _mean_scores(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    scores = mean([{name: value for name, value in one.items() if name != "classes"} for one in each])
+    return {**scores, "classes": mean([one["classes"] for one in each])}
 
 
 def _warnings(results: Sequence[Mapping[str, Any]]) -> list[str]:

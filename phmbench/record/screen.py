@@ -74,7 +74,13 @@ def results(result: Mapping[str, Any], *, path: str | Path, file: IO[str] | None
     shown += _gaps(result)
     audit = f"shared with train+val: {words.audit(result['split'])}"
     times = " · ".join(f"{key.replace('_', '-')} {words.duration(value)}" for key, value in result["seconds"].items())
-    shown += [_labelled("audit", Text(audit)), *_marks(result["split"], notes=False), _labelled("time", Text(times))]
+    given = [_labelled("shortcut", Text(words.shortcuts(result)))] if words.shortcuts(result) else []
+    shown += [
+        _labelled("audit", Text(audit)),
+        *given,
+        *_marks(result["split"], notes=False),
+        _labelled("time", Text(times)),
+    ]
     shown += [_labelled("warning", Text(text), style="yellow") for text in result.get("warnings") or ()]
     _show([*shown, *_profile(path), _place(path), ""], file)
 
