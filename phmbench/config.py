@@ -119,9 +119,7 @@ def places(config_dirs: Sequence[str] = (), searchpath: Sequence[str] = ()) -> l
     found += [Place("hydra.searchpath", _folder(path)) for path in searchpath]
     for place in found:
         if not place.path.is_dir():
-            raise ConfigError(
-                f"{place.provider}: no folder {place.path}; expected a folder with data/, model/, … in it"
-            )
+            raise ConfigError(f"{place.provider}: no folder {place.path}; expected one with data/, model/, … in it")
     once: dict[Path, Place] = {}
     for place in found:
         once.setdefault(place.path.resolve(), place)

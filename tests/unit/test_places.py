@@ -53,7 +53,7 @@ def test_a_package_that_is_not_installed():
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"--config-dir: no folder .*nowhere; expected a folder with data/, model/"):
+    with pytest.raises(ConfigError, match=r"--config-dir: no folder .*nowhere; expected one with data/, model/"):
         config.places([str(tmp_path / "nowhere")])
 
 
@@ -145,7 +145,7 @@ def test_help_shows_the_options_of_a_users_own_folder(command: Command):
     ("package", "message"),
     [
         ("gone", r"entry point phmbench/mine: package 'gone' cannot be found; reinstall it"),
-        ("bare", r"mine: no folder .*conf; expected a folder with data/, model/"),
+        ("bare", r"mine: no folder .*conf; expected one with data/, model/"),
     ],
 )
 def test_an_entry_point_that_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, message: str):
