@@ -37,7 +37,7 @@ def read_words(
             continue
         key, rest = match["key"], match["rest"] or ""
         if key in known:
-            bad = [_no_such_option(key, name, known[key]) for name in chosen(rest[1:]) if name not in known[key]]
+            bad = [no_such_option(key, name, known[key]) for name in chosen(rest[1:]) if name not in known[key]]
             wrong += bad
             if not bad:
                 good.append(word)
@@ -96,7 +96,8 @@ def chosen(value: str) -> list[str]:
     return [] if "(" in value else [name.strip().strip("'\"") for name in inner.split(",")]
 
 
-def _no_such_option(group: str, name: str, options: Mapping[str, object]) -> str:
+def no_such_option(group: str, name: str, options: Iterable[str]) -> str:
+    """`model=wdcn: no such option; did you mean 'wdcnn'?`."""
     return f"{group}={name}: no such option; {near(name, options) or 'there are ' + ', '.join(sorted(options))}"
 
 

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from phmbench.config import Config
 from phmbench.errors import ConfigError
+from phmbench.overrides import no_such_option
 
 if TYPE_CHECKING:
     from phmbench.sweep.space import Space
@@ -42,11 +43,15 @@ class Composer:
 
         Raises:
             ConfigError: what is wrong with it.
-            HydraException: an option that there is not.
         """
         from hydra.core.hydra_config import HydraConfig
+        from hydra.errors import MissingConfigException
 
-        job = self._composed(words)
+        try:
+            job = self._composed(words)
+        except MissingConfigException as error:
+            group, _, name = str(error.missing_cfg_file).rpartition("/")
+            raise ConfigError(no_such_option(group, name, error.options or ())) from error
         before = HydraConfig.instance().cfg
         HydraConfig.instance().set_config(job)
         try:

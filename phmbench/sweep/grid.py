@@ -171,6 +171,12 @@ def show(grid: Sequence[Job]) -> None:
     words = differing(grid)
     done = [(word, read_metrics(job.folder)) for word, job in zip(words, grid, strict=True) if _is_done(job)]
     lines.grid([(word, result["metrics"]) for word, result in done])
+    left = [f"{word or job.folder.name} ({jobs.standing(job.folder)})" for word, job in zip(words, grid, strict=True)
+            if not _is_done(job)]  # fmt: skip
+    if left:
+        log.info(
+            "%d of %d jobs are not done: %s; the same command goes on with them", len(left), len(grid), ", ".join(left)
+        )
 
 
 def _is_done(job: Job) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phmbench.errors import ConfigError, RecordError
+from phmbench.overrides import near
 from phmbench.sweep import jobs, screen, storage, workers
 from phmbench.sweep import study as studies
 from phmbench.sweep.jobs import Job
@@ -72,7 +73,7 @@ class Outcomes:
             self._ends(number, state=TrialState.COMPLETE, values=values)
             log.info("trial %d: %s", number, ", ".join(f"{n} {shown(v)}" for n, v in zip(names, values, strict=True)))
         else:
-            said = f"{', '.join(names)}: undefined" if standing == "done" else jobs.failure(job.folder)
+            said = _undefined(names, result["metrics"]) if result is not None else jobs.failure(job.folder)
             said = str(error) if error is not None and standing in jobs.CUT_OFF else said
             if storage.is_of_disk(said):  # the trial stays as it is: the same command goes on with it
                 raise RecordError(
@@ -119,3 +120,12 @@ class Outcomes:
         except ConfigError:
             self._ends(number, state=TrialState.FAIL)
             raise
+
+
+def _undefined(names: Sequence[str], metrics: Mapping[str, Any]) -> str:
+    """Why a trial that has ended is worth nothing: a metric has no value, or the recordings have no such class."""
+    absent = next((name for name in names if name not in metrics and not name.startswith("model/")), None)
+    if absent is None:
+        return f"{', '.join(names)}: undefined"
+    known = [name for name in metrics if name.startswith("val/")]
+    return f"{absent}: no such metric; {near(absent, known) or 'there are ' + ', '.join(known)}"

@@ -57,6 +57,16 @@ def groups(root: str, places: Sequence[Place]) -> dict[str, dict[str, list[Place
     return {group: names for group, names in found.items() if names}
 
 
+OURS = {
+    "n_trials": "n_trials",
+    "direction": "objectives",
+    "study_name": "sweep_name",
+    "storage": "storage",
+    "max_failure_rate": "max_failures",
+}
+"""Settings of hydra-optuna-sweeper that are keys of the search here."""
+
+
 def absent(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """The words that can be composed, and what is wrong with the others: a launcher that is not installed."""
     good, wrong = [], []
@@ -93,7 +103,10 @@ def refused(words: Sequence[str], error: Exception, compose: Callable[[list[str]
         known = [str(one) for one in there if one != "_target_"] if OmegaConf.is_dict(there) else []
         if name not in known:
             others = f"there are {', '.join(known)}" if known else "there is none; leave it out"
-            found.append(f"{key}: no such key; got {name!r}; {near(name, known) or others}")
+            if node == "hydra.launcher" and not known:
+                others = "this launcher has none; choose one that has it, as hydra/launcher=joblib, or leave it out"
+            ours = f"here it is {OURS[name]}=…" if node == "hydra.sweeper" and name in OURS else ""
+            found.append(f"{key}: no such key; got {name!r}; {ours or near(name, known) or others}")
         elif f"{key}={value}" in str(error):
             why = str(error.__cause__ or error).strip().splitlines()[0]
             found.append(f"{key}: wrong value; got {value}; expected another kind: {why}")

@@ -93,6 +93,8 @@ class SearchSweeper(Sweeper):
             unsent.show(self.config, self.folder, count=min(at_once(self.config), self.settings.n_trials))
             return 0
         self.launcher = launcher(self.config, context=self.context, task_function=self.task_function)
+        if self.settings.storage is not None:
+            storage.opened(self.settings.storage, self.folder)  # refused before anything is written
         with workers.worker(self.folder, shared=self.settings.storage is not None) as self.worker:
             study = self._study(base)
             self._write_status(study)

@@ -54,13 +54,7 @@ def read(config: DictConfig) -> Settings:
         wrong += [
             str(finding) for finding in check_node("pruner", own["pruner"], own, ()) if finding.severity == "error"
         ]
-    if not own["objectives"]:
-        wrong.append("objectives: got none; expected one or more validation metrics; name one, as in [val/macro_f1]")
-    if len(own["objectives"]) > 1 and own["pruner"] is not None:
-        wrong.append(
-            f"pruner: got one beside {len(own['objectives'])} objectives; expected a single objective, since a trial "
-            "that is behind in one of them may lead in another; choose pruner=none"
-        )
+    wrong += [*_of_name(own["sweep_name"]), *_of_objectives(own)]
     if config.get("test"):
         wrong.append(
             "test: the trials of a search do not look at the test set; got test=true; expected false; leave it out: "
@@ -92,3 +86,25 @@ def require_objectives(settings: Settings, base: Config) -> None:
         )
     if wrong:
         raise ConfigError("\n".join(wrong))
+
+
+def _of_name(name: object) -> list[str]:
+    if isinstance(name, str) and (not name.strip() or "/" in name or name in (".", "..")):
+        return [f"sweep_name: got {name!r}; expected the name of a folder, without /; for a path take hydra.sweep.dir"]
+    return []
+
+
+def _of_objectives(own: Mapping[str, Any]) -> list[str]:
+    wrong, named = [], own["objectives"] if isinstance(own["objectives"], list) else []
+    if not own["objectives"]:
+        wrong.append("objectives: got none; expected one or more validation metrics; name one, as in [val/macro_f1]")
+    if any("*" in str(one) for one in named):
+        wrong.append(f"objectives: got {named}; expected one metric each; write the class in place of *")
+    if len(set(map(str, named))) < len(named):
+        wrong.append(f"objectives: one stands there twice; got {named}; expected each once; remove one")
+    if len(own["objectives"]) > 1 and own["pruner"] is not None:
+        wrong.append(
+            f"pruner: got one beside {len(own['objectives'])} objectives; expected a single objective, since a trial "
+            "that is behind in one of them may lead in another; choose pruner=none"
+        )
+    return wrong

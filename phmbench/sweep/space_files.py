@@ -134,7 +134,7 @@ def _conditions(place: str, when: object) -> tuple[tuple[str, tuple[Value, ...]]
 
 def _choices(place: str, choices: object) -> tuple[Value, ...]:
     if not isinstance(choices, list) or not choices:
-        raise ConfigError(f"{place}: choices; got {choices!r}; expected a list of values; write [adamw, sgd]")
+        raise ConfigError(f"{place}: choices; got {choices!r}; expected a list of values; write choices: [1, 2]")
     twice = [one for i, one in enumerate(choices) if one in choices[:i]]
     if twice:
         raise ConfigError(f"{place}: a choice stands there twice; got {twice[0]!r}; expected each once; remove one")

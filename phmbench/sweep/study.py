@@ -101,8 +101,9 @@ def _of_space(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def fixed(base: Config, searched: Sequence[str]) -> dict[str, Any]:
-    """What all trials have, by dotted key: the sentence, without what is searched and what lies elsewhere."""
-    groups = {key for key in searched if "/" in key} | {key for key in searched if key in base["choices"]}
+    """What all trials have, by dotted key: the sentence, without what is searched, what lies elsewhere, and the pruner,
+    which may be another one in each sitting."""
+    groups = {"pruner"} | {key for key in searched if "/" in key} | {key for key in searched if key in base["choices"]}
     nodes = [key.replace("/", ".") for key in groups]
     flat = {f"choices.{group}": option for group, option in base["choices"].items() if group not in groups}
     flat.update(_flat("", {key: value for key, value in base.items() if key not in ELSEWHERE}))

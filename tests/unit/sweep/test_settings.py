@@ -71,6 +71,13 @@ def test_names_of_spaces_and_paths_pass_by_hydra():
         (["n_trials=0"], "n_trials: "),
         (["n_trials=many"], "n_trials: "),
         (["objectives=[]"], "objectives: got none; expected one or more"),
+        (["objectives=[val/loss,val/loss]"], r"objectives: one stands there twice; got \['val/loss', 'val/loss'\]"),
+        (["objectives=['val/f1/*']"], r"objectives: got \['val/f1/\*'\]; expected one metric each; write the class"),
+        (
+            ["sweep_name=''"],
+            "sweep_name: got ''; expected the name of a folder, without /; for a path take hydra.sweep",
+        ),
+        (["sweep_name=a/../b"], "sweep_name: got 'a/../b'; expected the name of a folder"),
         (["objectives=[test/macro_f1]"], "objectives: nothing reported may be chosen"),
         (["objectives=[val/loss,model/parameters]", "pruner=median"], "pruner: got one beside 2 objectives"),
         (["test=true"], "test: the trials of a search do not look at the test set; got test=true; expected false"),
@@ -103,7 +110,8 @@ def test_misspelt_keys_of_the_root(word: str, message: str):
         (["hydra.sweeper.n_job=2"], "hydra.sweeper.n_job: no such key; got 'n_job'; did you mean 'n_jobs'?"),
         (["+hydra.sweeper.n_job=2"], "hydra.sweeper.n_job: no such key; got 'n_job'; did you mean 'n_jobs'?"),
         (["hydra.sweeper.sampler.seeed=1"], "hydra.sweeper.sampler.seeed: no such key; got 'seeed'; did"),
-        (["hydra.launcher.zzz=1"], "hydra.launcher.zzz: no such key; got 'zzz'; there is none; leave it out"),
+        (["hydra.launcher.zzz=1"], "hydra.launcher.zzz: no such key; got 'zzz'; this launcher has none; choose"),
+        (["hydra.sweeper.n_trials=1"], "hydra.sweeper.n_trials: no such key; got 'n_trials'; here it is n_trials=…"),
         (["hydra.sweeper.sampler.seed=x"], "hydra.sweeper.sampler.seed: wrong value; got x; expected another kind: "),
     ],
 )  # fmt: skip

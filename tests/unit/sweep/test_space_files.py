@@ -103,7 +103,7 @@ def test_a_name_that_is_none(tmp_path: Path, name: str, said: str):
         ("a: {low: 1, hihg: 2}", "no such word; got hihg; expected one of choices, .*did you mean 'high'?"),
         ("a: {low: 1, high: 2, prior: normal}", "got prior; .*; leave it out"),
         ("a: {choices: [1], step: 1}", "got choices and step; expected choices or a range; leave one of them out"),
-        ("a: {choices: []}", r"choices; got \[\]; expected a list of values; write \[adamw, sgd\]"),
+        ("a: {choices: []}", r"choices; got \[\]; expected a list of values; write choices: \[1, 2\]"),
         ("a: {choices: adamw}", "choices; got 'adamw'"),
         ("a: {choices: [1, 2, 1]}", "a choice stands there twice; got 1"),
         ("a: {choices: [1], when: sgd}", "when; got 'sgd'; expected keys and values; write {task/optimizer: sgd}"),

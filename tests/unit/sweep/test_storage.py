@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from phmbench.errors import ConfigError, RecordError
-from phmbench.sweep import space_words, storage, study
+from phmbench.sweep import outcomes, space_words, storage, study
 from phmbench.sweep.jobs import Job
 from phmbench.sweep.outcomes import Outcomes
 from phmbench.sweep.parameter import Parameter
@@ -212,3 +212,10 @@ def test_recordings_that_have_changed_end_a_search(tmp_path: Path):
     study.require_same_data(found, "a" * 32)
     with pytest.raises(ConfigError, match="the recordings have changed since the study 's' was begun"):
         study.require_same_data(found, "b" * 32)
+
+
+def test_an_objective_that_no_run_has_is_named():
+    metrics = {"val/macro_f1": 0.5, "val/f1/inner": None, "test/macro_f1": 0.4}
+    assert outcomes._undefined(["val/f1/inner"], metrics) == "val/f1/inner: undefined"
+    assert outcomes._undefined(["val/f1/inne"], metrics) == "val/f1/inne: no such metric; did you mean 'val/f1/inner'?"
+    assert outcomes._undefined(["val/zzz"], metrics) == "val/zzz: no such metric; there are val/macro_f1, val/f1/inner"
