@@ -1,8 +1,7 @@
 """How much of a label facts give away that are no fault physics: gain, offset, value grid, length, rate, mains.
 
 A shallow tree on one such fact is fitted on the training windows of a split and scored on the others. What it reaches,
-a network can reach without having learnt anything of faults. The tree is a few lines of NumPy, since importing
-scikit-learn would cost each run more than all of this.
+a network can reach without having learnt anything of faults.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from phmbench.data.store import Store
 from phmbench.types import Assignment, Windows
 
-VERSION = 1  # of what is computed; in the name of what is kept beside the store
+VERSION = 2  # of what is computed; in the name of what is kept beside the store
 RECORDINGS, WINDOWS = 200, 8  # of each set that are looked at, spread evenly; and of each recording
 LOOKED_AT = 2**15  # samples of a recording, from its start, by which it is known
 DEPTHS = (1, 2, 3, 4)  # of the trees that validation chooses among
@@ -80,6 +79,8 @@ def shortcuts(
 
 
 def _scored(facts: Mapping[str, Facts], classes: Sequence[str]) -> dict[str, Any]:
+    from sklearn.tree import DecisionTreeClassifier  # not needed where the result is kept beside the store
+
     others, train = [name for name in facts if name != "train"], facts["train"]
     result: dict[str, Any] = {"facts": {}, "constant": [], "windows": sum(len(one.label) for one in facts.values())}
     shares = np.bincount(train.label, minlength=len(classes)) / max(1, len(train.label))
@@ -91,8 +92,9 @@ def _scored(facts: Mapping[str, Facts], classes: Sequence[str]) -> dict[str, Any
             continue
         chosen: dict[str, dict[int, float]] = {}
         for depth in DEPTHS:
-            tree = _grown(train.values[fact], train.label, len(classes), depth)
-            found = {name: _f1(facts[name].label, _told(tree, facts[name].values[fact])) for name in others}
+            tree = DecisionTreeClassifier(max_depth=depth, class_weight="balanced", random_state=0)
+            tree.fit(train.values[fact], train.label)
+            found = {name: _f1(facts[name].label, tree.predict(facts[name].values[fact])) for name in others}
             if not chosen or _mean(found["val"]) > _mean(chosen["val"]):
                 chosen = found
         of_class = {classes[code]: value for code, value in chosen[others[-1]].items()}
@@ -166,61 +168,13 @@ def _mains(line: Floats, rate_hz: float) -> Floats:
     return np.array([hertz[strongest], 10 * np.log10(peak[strongest] / max(floor[strongest], 1e-300))])
 
 
-# -- a tree ----------------------------------------------------------------------------------------------------------
-
-Tree = tuple[Any, ...]
-"""(class,) for a leaf; (column, threshold, below, above)."""
-
-
-def _grown(values: Floats, label: NDArray[np.int64], classes: int, depth: int) -> Tree:
-    """A tree by Gini's impurity, in which every class has the same weight.
-
-    Source: Breiman, Friedman, Olshen & Stone (1984), Classification and Regression Trees, Wadsworth.
-    """
-    weight = 1 / np.maximum(np.bincount(label, minlength=classes), 1)
-    return _branch(values, label, weight, depth)
-
-
-def _branch(values: Floats, label: NDArray[np.int64], weight: Floats, depth: int) -> Tree:
-    mass = np.bincount(label, minlength=len(weight)) * weight
-    best: tuple[float, int, float] | None = None
-    if depth and np.count_nonzero(mass) > 1:
-        for column in range(values.shape[1]):
-            order = np.argsort(values[:, column], kind="stable")
-            ordered = values[order, column]
-            below = np.cumsum(np.eye(len(weight))[label[order]] * weight, axis=0)[:-1]  # (N − 1, K)
-            above = mass - below
-            # Gini's impurity times mass is mass − Σ mass² of classes / mass
-            score = (below**2).sum(1) / below.sum(1) + (above**2).sum(1) / np.maximum(above.sum(1), 1e-12)
-            score = np.where(ordered[1:] > ordered[:-1], score, -np.inf)
-            at = int(np.argmax(score)) if len(score) else 0
-            if len(score) and np.isfinite(score[at]) and (best is None or score[at] > best[0]):
-                best = float(score[at]), column, float((ordered[at] + ordered[at + 1]) / 2)
-    if best is None:
-        return (int(mass.argmax()),)
-    _, column, threshold = best
-    under = values[:, column] <= threshold
-    if under.all() or not under.any():  # two neighbours whose mean is one of them
-        return (int(mass.argmax()),)
-    sides = (_branch(values[side], label[side], weight, depth - 1) for side in (under, ~under))
-    return column, threshold, *sides
-
-
-def _told(tree: Tree, values: Floats) -> NDArray[np.int64]:
-    """The tree's classes of windows, (N,)."""
-    if len(tree) == 1:
-        return np.full(len(values), tree[0], np.int64)
-    column, threshold, below, above = tree
-    return np.asarray(np.where(values[:, column] <= threshold, _told(below, values), _told(above, values)), np.int64)
-
-
 def _f1(label: NDArray[np.int64], told: NDArray[np.int64]) -> dict[int, float]:
     """F1 of each class that occurs."""
-    found = {}
-    for one in np.unique(label).tolist():
-        right = int(np.sum((label == one) & (told == one)))
-        found[one] = 2 * right / int(np.sum(label == one) + np.sum(told == one))
-    return found
+    from sklearn.metrics import f1_score
+
+    there = np.unique(label)
+    found = f1_score(label, told, labels=there, average=None, zero_division=0)
+    return dict(zip(there.tolist(), found.tolist(), strict=True))
 
 
 def _mean(values: Mapping[int, float]) -> float:

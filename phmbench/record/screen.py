@@ -74,7 +74,8 @@ def results(result: Mapping[str, Any], *, path: str | Path, file: IO[str] | None
     shown += _gaps(result)
     audit = f"shared with train+val: {words.audit(result['split'])}"
     times = " · ".join(f"{key.replace('_', '-')} {words.duration(value)}" for key, value in result["seconds"].items())
-    given = [_labelled("shortcut", Text(words.shortcuts(result)))] if words.shortcuts(result) else []
+    shortcuts = words.shortcuts(result)
+    given = [_labelled("shortcut", Text(shortcuts))] if shortcuts else []
     shown += [
         _labelled("audit", Text(audit)),
         *given,

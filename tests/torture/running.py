@@ -126,8 +126,10 @@ def require_same_end(whole: Path, other: Path) -> None:
 
     Curves, which show how it came about and are appended to, may lack a row; none is wrong.
     """
-    assert list(records(other)) == list(records(whole))
-    for name in records(whole):
+    found = list(records(whole))
+    assert found
+    assert list(records(other)) == found
+    for name in found:
         one, two = result(whole / name), result(other / name)
         assert two == one, name
         if (whole / name / "predictions.h5").exists():

@@ -124,7 +124,8 @@ def test_killed_between_checkpoints(more: tuple[str, ...], tmp_path: Path):
             place = Place.below(tmp_path / str(number))
             with tally.case(f"change {number}"):
                 under = {"TORTURE_UNDER": place.run / "checkpoints", "TORTURE_KILL_AT": number, **ranks}
-                run(*into(place, words), place=place, **watching(place, **under))
+                cut = run(*into(place, words), place=place, **watching(place, **under))
+                assert cut.code == -9
                 go_on(words, place)
                 require_same_end(dry.run, place.run)
 
@@ -137,7 +138,8 @@ def test_all_ranks_killed_while_the_first_writes(part: int, whole: Whole, tmp_pa
         for number in numbers[part::8]:
             place = Place.below(tmp_path / str(number))
             with tally.case(f"change {number}"):
-                run(*into(place, KINDS["ddp_cpu"]), place=place,
-                    **watching(place, TORTURE_RANK=1, TORTURE_KILL_AT=number))  # fmt: skip
+                cut = run(*into(place, KINDS["ddp_cpu"]), place=place,
+                          **watching(place, TORTURE_RANK=1, TORTURE_KILL_AT=number))  # fmt: skip
+                assert cut.code == -9
                 go_on(KINDS["ddp_cpu"], place)
                 require_same_end(whole.of("ddp_cpu")[0], place.run)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from phmbench.data import shortcuts as module
-from phmbench.data.shortcuts import _f1, _grown, _guessed, _mains, _step, _told, shortcuts
+from phmbench.data.shortcuts import _f1, _guessed, _mains, _step, shortcuts
 from phmbench.data.sources.bearing_datasets import BearingDatasets
 from phmbench.data.sources.simulated import Simulated
 from phmbench.data.splits.hold_out import HoldOut
@@ -131,27 +131,6 @@ def test_hit_sm_is_told_by_amplitude_offset_and_tones(real_data: Path, tmp_path:
     assert by_speed["facts"]["offset"]["test"] > by_speed["chance"]["test"] + 0.1
     in_time = looked_at(source, TimeBlocks(val=0.2, test=0.2), tmp_path, window=2048)
     assert in_time["facts"]["electrical line"]["test"] > 0.7
-
-
-def test_a_tree_by_hand():
-    """0–2 and 6–8 are of class 0, 3–5 of class 1: two cuts, at 2.5 and 5.5; with one, three of class 0 are wrong."""
-    values = np.arange(9.0)[:, None]
-    label = np.array([0, 0, 0, 1, 1, 1, 0, 0, 0])
-    assert _told(_grown(values, label, 2, 2), values).tolist() == label.tolist()
-    assert (_told(_grown(values, label, 2, 1), values) != label).sum() == 3
-    assert _told(_grown(values, np.zeros(9, np.int64), 2, 3), values).tolist() == [0] * 9
-
-
-def test_the_tree_is_that_of_scikit_learn():
-    from sklearn.tree import DecisionTreeClassifier
-
-    rng = np.random.default_rng(0)
-    values = rng.standard_normal((300, 2))
-    label = (values[:, 0] + values[:, 1] ** 2 > 0.5).astype(np.int64) + (values[:, 1] > 1)
-    for depth in (1, 2, 3, 4):
-        theirs = DecisionTreeClassifier(max_depth=depth, class_weight="balanced", random_state=0).fit(values, label)
-        ours = _told(_grown(values, label, 3, depth), values)
-        assert np.mean(ours == theirs.predict(values)) > 0.99
 
 
 def test_scores_by_hand():
