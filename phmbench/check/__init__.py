@@ -14,6 +14,7 @@ from phmbench.check.contradictions import check_contradictions
 from phmbench.check.findings import Finding
 from phmbench.check.monitor import check_monitor
 from phmbench.check.nodes import check_node
+from phmbench.check.optimizers import check_optimizers
 from phmbench.check.root import check_estimator, check_init, check_root, fill_root
 from phmbench.check.slots import is_fact, may_be_absent
 from phmbench.check.trainer import check_trainer
@@ -44,7 +45,13 @@ def check(config: Mapping[str, object], *, trusted: Sequence[str] = (), root: st
         found = check_root(config, root)
         for path, node in nodes(config):
             found += check_node(path, node, config, trusted)
-    found += [*check_init(config), *check_estimator(config), *check_monitor(config), *check_trainer(config)]
+    found += [
+        *check_init(config),
+        *check_estimator(config),
+        *check_monitor(config),
+        *check_trainer(config),
+        *check_optimizers(config),
+    ]
     found += check_contradictions(config)
     found = list(dict.fromkeys(found))
     return sorted(found, key=lambda finding: finding.severity != "error")
