@@ -13,8 +13,10 @@ from phmbench.check.findings import Finding, warning
 from phmbench.check.slots import EVALUATE
 from phmbench.check.trainer import number
 from phmbench.errors import ConfigError
+from phmbench.revolutions import of_view, samples
 from phmbench.signatures import signature_of
 
+VIEWS = ("time", "angle", "envelope_angle")
 LARGEST_SEED = 2**32 - 1
 LENGTHS = {
     "CosineAnnealingLR": "T_max",
@@ -37,6 +39,8 @@ def check_contradictions(config: Mapping[str, object]) -> list[Finding]:
     trainer, task = config.get("trainer"), config.get("task")
     if not isinstance(trainer, Mapping) or not isinstance(task, Mapping):
         return []  # reported with the root
+    if found := list(_of_views(config.get("data"))):
+        return found
     pipeline = config.get("pipeline")
     if isinstance(pipeline, Mapping) and pipeline.get("_target_") == EVALUATE:
         if config.get("fit_memory") is True:
@@ -72,6 +76,22 @@ def _of_splits(config: Mapping[str, object]) -> Iterator[Finding]:
     if config.get("other_splits") and config.get("test") is False:
         what = "they are compared on their test sets; got some beside test=false; remove one of the two"
         yield Finding("other_splits", what)
+
+
+def _of_views(data: object) -> Iterator[Finding]:
+    """What the data would say when they are built: here it is said before, and by `phmbench check`."""
+    if not isinstance(data, Mapping) or _name(data) != "VibrationData" or data.get("view") not in VIEWS:
+        return  # somebody else's, or reported where types are checked
+    per_revolution, rate, view = data.get("per_revolution"), data.get("sample_rate"), data["view"]
+    try:
+        number = of_view(view, per_revolution if isinstance(per_revolution, int) else None,
+                         rate if isinstance(rate, int | float) else None)  # fmt: skip
+        for name in ("window", "hop"):
+            if isinstance(length := data.get(name), str):
+                samples(length, name=f"data.{name}", view=view, per_revolution=number)
+    except ConfigError as error:
+        where, _, what = str(error).partition(": ")
+        yield Finding(where, what)
 
 
 def _of_trainer(trainer: Mapping[str, object]) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from phmbench import revolutions
 from phmbench.data import normalise as norm
 from phmbench.data.apart import audit_statistics
 from phmbench.data.audit import Audit, audit
@@ -25,6 +26,7 @@ from phmbench.data.gaps import outside
 from phmbench.data.seen import Seen, overlap, seen
 from phmbench.data.selection import Source
 from phmbench.data.store import Store, prepare
+from phmbench.data.views import View, require_whole
 from phmbench.data.windows import gather, index
 from phmbench.errors import DataError
 from phmbench.types import Assignment, Batch, Context, Facts, Windows
@@ -63,11 +65,14 @@ class VibrationData(LightningDataModule):
         ids: names of recordings; None: all.
         channels: names of channels; None: the source's default.
         sample_rate: Hz, to which everything is resampled; None: as recorded.
+        view: "time": the signal in time; "angle": by angle of the shaft, from each recording's speed; "envelope_angle":
+            its squared envelope by angle. Made once, in the store (`phmbench.data.views`).
+        per_revolution: samples a revolution of an angle view; None: 512 by angle, 96 of the envelope.
         nan: samples that are NaN or infinite end the run ("refuse"); "drop": windows that hold any are left out;
             "interpolate": gaps of up to 64 samples are bridged by a straight line, windows with longer ones left out.
         label: column of the recording table that is to be predicted.
-        window: samples of a window, L.
-        hop: samples from one window to the next.
+        window: samples of a window, L; in angle views also revolutions, "25rev".
+        hop: samples or revolutions from one window to the next.
         normalise: "window": each window and channel to zero mean and unit variance; "train": with mean and standard
         deviation
             of the training windows; "none": as stored.
@@ -77,6 +82,7 @@ class VibrationData(LightningDataModule):
         num_workers: loader processes.
 
     Raises:
+        ConfigError: settings of a view that do not go together.
         DataError: no recording is left, none is as long as a window, the label is not a column or has one class.
         LeakageError: the audit found samples of the test set on the training side.
     """
@@ -92,10 +98,12 @@ class VibrationData(LightningDataModule):
         ids: Sequence[str] | None,
         channels: Sequence[str] | None,
         sample_rate: Annotated[float, Ge(1)] | None,
+        view: revolutions.Name,
+        per_revolution: Annotated[int, Ge(8)] | None,
         nan: Literal["refuse", "drop", "interpolate"],
         label: str,
-        window: Annotated[int, Ge(8)],
-        hop: Annotated[int, Ge(1)],
+        window: Annotated[int, Ge(8)] | str,
+        hop: Annotated[int, Ge(1)] | str,
         normalise: Literal["window", "train", "none"],
         noise_db: float | None,
         augment: nn.Module | None,
@@ -106,7 +114,11 @@ class VibrationData(LightningDataModule):
         self.sources, self.split, self.cache, self.seed = sources, split, cache, seed
         self.where, self.ids, self.channels, self.sample_rate = where, ids, channels, sample_rate
         self.nan: Literal["refuse", "drop", "interpolate"] = nan
-        self.label, self.window, self.hop = label, window, hop
+        self.label, self.view = label, View(view, revolutions.of_view(view, per_revolution, sample_rate))
+        self.window, self.hop = (
+            revolutions.samples(length, name=name, view=view, per_revolution=self.view.per_revolution)
+            for name, length in (("data.window", window), ("data.hop", hop))
+        )
         self.normalise, self.noise_db, self.augment = normalise, noise_db, augment
         self.batch_size, self.num_workers = batch_size, num_workers
         self.classes: tuple[str, ...] = ()
@@ -133,6 +145,7 @@ class VibrationData(LightningDataModule):
                 sample_rate=self.sample_rate,
                 cache=Path(self.cache),
                 nan=self.nan,
+                view=self.view,
                 progress=progress,
                 examine=self._labels,
             )
@@ -212,7 +225,10 @@ class VibrationData(LightningDataModule):
             return
         table = self.open()
         assert self.store is not None
-        self._take(self.split(table, self.windows, self.window))
+        assignment = self.split(table, self.windows, self.window)
+        if self.view.name == "envelope_angle":
+            require_whole(assignment)
+        self._take(assignment)
         if not len(self.assignment.train) or not len(self.assignment.val):
             raise DataError("task.split: no window is left for training or validation; choose another task/split")
         if self.normalise == "train":
@@ -299,6 +315,7 @@ class VibrationData(LightningDataModule):
                 "domains": list(self.assignment.domains),
                 "window": self.window,
                 "rate_hz": self.facts.rate_hz,
+                "view": [self.view.name, self.view.per_revolution],
                 "normalise": self.normalise,
                 "mean": None if stats is None else stats.mean.ravel().tolist(),
                 "std": None if stats is None else stats.std.ravel().tolist(),
@@ -340,7 +357,9 @@ class VibrationData(LightningDataModule):
         for name, ours, theirs in (
             ("data.window", self.window, state["window"]),
             ("data.normalise", self.normalise, state["normalise"]),
-            ("data.sample_rate", self._rate(), state["rate_hz"]),
+            ("data.view", self.view.name, state.get("view", ["time", 0])[0]),
+            ("data.per_revolution", self.view.per_revolution, state.get("view", ["time", 0])[1]),
+            *([("data.sample_rate", self._rate(), state["rate_hz"])] if self.view.name == "time" else []),
             ("data.channels", len(self.store.channels), len(state["channels"])),
         ):
             if ours != theirs:

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phmbench.data.sources.selection import select
+from phmbench.data.views import TIME, View, ratios
 from phmbench.errors import ConfigError, DataError
 
 LEAST, MOST = {"fs": 1e-3, "n_samples": 1}, 1e15  # of a rate in Hz, and of a number of samples
@@ -45,7 +46,7 @@ class Plan(NamedTuple):
     channels: tuple[str, ...]  # names by position; where sources differ, joined by "|"
     ratio: list[Fraction]  # (R,) output samples per input sample
     length: NDArray[np.int64]  # (R,) samples after resampling
-    rate_hz: float
+    rate_hz: NDArray[np.float64]  # (R,) after resampling
 
 
 def plan(
@@ -55,6 +56,7 @@ def plan(
     ids: Sequence[str] | None,
     channels: Sequence[str] | None,
     sample_rate: float | None,
+    view: View = TIME,
 ) -> Plan:
     """Choose recordings, channels and rate. Arguments and errors are those of `store.prepare`."""
     tables = {name: _checked(name, source.table()) for name, source in sources.items()}
@@ -68,7 +70,7 @@ def plan(
     table = joined.iloc[chosen].reset_index(drop=True)
     source = [owner[i] for i in chosen]
     table["channels"] = pd.Series(_channels(table, source, sources, channels), index=table.index, dtype=object)
-    rate, ratio = _rates(table, sample_rate)
+    rate, ratio = _rates(table, sample_rate) if view.name == "time" else ratios(table, view)
     samples = table["n_samples"].to_numpy(np.int64)
     length = np.array([resampled_length(int(n), r) for n, r in zip(samples, ratio, strict=True)], np.int64)
     return Plan(table, source, [rows[i] for i in chosen], _positions(table), ratio, length, rate)
@@ -170,7 +172,7 @@ def _channels(
     return [wanted[name] for name in owner]
 
 
-def _rates(table: pd.DataFrame, sample_rate: float | None) -> tuple[float, list[Fraction]]:
+def _rates(table: pd.DataFrame, sample_rate: float | None) -> tuple[NDArray[np.float64], list[Fraction]]:
     """Settle the common rate in Hz, and for each row the output samples per input sample."""
     rates = table["fs"].to_numpy(float)
     if sample_rate is not None and not (math.isfinite(sample_rate) and sample_rate > 0):
@@ -196,7 +198,7 @@ def _rates(table: pd.DataFrame, sample_rate: float | None) -> tuple[float, list[
                 f"{sample_rate / rate:.3g}; expected at most 10,000 samples for one, or one for 10,000; choose a rate "
                 "nearer to the recordings'"
             )
-    return float(sample_rate), [ratio[rate] for rate in rates]
+    return np.full(len(rates), float(sample_rate)), [ratio[rate] for rate in rates]
 
 
 def _positions(table: pd.DataFrame) -> tuple[str, ...]:

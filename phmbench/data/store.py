@@ -22,9 +22,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phmbench.data import fingerprint, gaps, store_file
-from phmbench.data.convert import check_signal, resample
+from phmbench.data.convert import check_signal
 from phmbench.data.gaps import How
 from phmbench.data.selection import Plan, Source, plan
+from phmbench.data.views import TIME, View, seen
 from phmbench.errors import DataError
 
 log = logging.getLogger("phmbench")
@@ -81,6 +82,7 @@ def prepare(
     sample_rate: float | None,
     cache: Path,
     nan: How = "refuse",
+    view: View = TIME,
     progress: Progress | None = None,
     examine: Callable[[pd.DataFrame], object] | None = None,
 ) -> Store:
@@ -98,6 +100,7 @@ def prepare(
         cache: folder under which stores are kept.
         nan: what becomes of samples that are NaN or infinite (`phmbench.data.gaps`). Unless they are refused, the table
             has the columns `gaps` (runs of samples that no window may touch) and `interpolated` (number of samples).
+        view: what is kept of each recording (`phmbench.data.views`).
         progress: called with (recordings done, recordings in all) while the store is built.
         examine: called with the table, as `Store.table` but for what the signals say, before any of them is read: what
             it raises costs no reading.
@@ -107,7 +110,7 @@ def prepare(
         DataError: where cannot be read; nothing is left; a recording has NaN, no samples, not the channels or not the
             length it should; rates or numbers of channels differ; the cache cannot be written, or the disk is full.
     """
-    key = store_key(sources, where=where, ids=ids, channels=channels, sample_rate=sample_rate, nan=nan)
+    key = store_key(sources, where=where, ids=ids, channels=channels, sample_rate=sample_rate, nan=nan, view=view)
     path = Path(cache) / "stores" / f"{key}.h5"
     found = _opened(path)
     if found is not None:
@@ -116,10 +119,10 @@ def prepare(
         found = _opened(path)  # another process may have built it while this one waited
         if found is not None:
             return found
-        chosen = plan(sources, where=where, ids=ids, channels=channels, sample_rate=sample_rate)
+        chosen = plan(sources, where=where, ids=ids, channels=channels, sample_rate=sample_rate, view=view)
         if examine is not None:
             examine(chosen.table.assign(length=chosen.length, rate_hz=chosen.rate_hz))
-        _build(path, key, chosen, sources, nan, progress)
+        _build(path, key, chosen, sources, nan, view, progress)
     return open_store(path)
 
 
@@ -140,6 +143,7 @@ def store_key(
     channels: Sequence[str] | None,
     sample_rate: float | None,
     nan: How = "refuse",
+    view: View = TIME,
 ) -> str:
     """Hash everything that shapes a store: format, sources' fingerprints, and the choices; 64 hexadecimal digits.
 
@@ -154,6 +158,7 @@ def store_key(
         "channels": None if channels is None else list(channels),
         "sample_rate": None if sample_rate is None else repr(float(sample_rate)),
         **({} if nan == "refuse" else {"nan": nan}),
+        **view.shape(),
     }
     try:
         text = json.dumps(shape, sort_keys=True, allow_nan=False)
@@ -212,7 +217,13 @@ def _content(path: Path) -> store_file.Content:
 
 
 def _build(
-    path: Path, key: str, chosen: Plan, sources: Mapping[str, Source], nan: How, progress: Progress | None
+    path: Path,
+    key: str,
+    chosen: Plan,
+    sources: Mapping[str, Source],
+    nan: How,
+    view: View,
+    progress: Progress | None,
 ) -> None:
     """Write a store under a temporary name and give it its own when all is on the disk. The lock is held."""
     _clear(path.parent, key)
@@ -221,7 +232,7 @@ def _build(
     size = 4 * count * int(chosen.length.sum())
     try:
         position = store_file.create(temporary, size // 4, len(chosen.rows))
-        content, profiles, crc, holes = _convert(temporary, position, chosen, sources, nan, progress)
+        content, profiles, crc, holes = _convert(temporary, position, chosen, sources, nan, view, progress)
         table = chosen.table.assign(
             offset=(np.cumsum(chosen.length) - chosen.length) * count,
             length=chosen.length,
@@ -260,7 +271,13 @@ def _clear(folder: Path, key: str) -> None:
 
 
 def _convert(
-    path: Path, position: int, chosen: Plan, sources: Mapping[str, Source], nan: How, progress: Progress | None
+    path: Path,
+    position: int,
+    chosen: Plan,
+    sources: Mapping[str, Source],
+    nan: How,
+    view: View,
+    progress: Progress | None,
 ) -> tuple[list[str], NDArray[np.float32], NDArray[np.uint32], dict[str, list[Any]]]:
     """Write all recordings, one after the other; give content hashes (R,), profiles (R, P), CRCs (R,), and the columns
     `gaps` and `interpolated`. What is told of one is found beside the reading of the next: NumPy lets go of the lock.
@@ -269,7 +286,7 @@ def _convert(
     told: list[Future[tuple[str, NDArray[np.float32], int]]] = []
     holes: dict[str, list[Any]] = {"gaps": [], "interpolated": []}
     block: NDArray[np.float32] | None = None
-    _announce(chosen)
+    _announce(chosen, view)
     with open(path, "r+b") as file, ThreadPoolExecutor(1) as beside:
         file.seek(position)
         for i, row in enumerate(chosen.rows):
@@ -277,14 +294,18 @@ def _convert(
             raw = sources[chosen.source[i]].signal(row, wanted)
             _require_other(name, raw, block)
             mended = gaps.mend(check_signal(raw, name, len(wanted), int(row["n_samples"])), name, nan)
-            block = resample(mended.signal, chosen.ratio[i])
+            block = seen(mended.signal, view, rate_hz=float(row["fs"]), ratio=chosen.ratio[i])
             if block.shape[1] != chosen.length[i]:
                 raise RuntimeError(f"{name}: resampling gave {block.shape[1]} samples, not {chosen.length[i]}")
             holes["gaps"].append(gaps.resampled(mended.gaps, chosen.ratio[i], block.shape[1]))
             holes["interpolated"].append(mended.filled)
             if i:
                 told[-1].result()  # two recordings in memory, not more
-            told.append(beside.submit(_told, block, name, chosen.rate_hz))
+            if view.name == "time":
+                told.append(beside.submit(_told, block, name, block, float(chosen.rate_hz[i])))
+            else:  # a copy is known by what was recorded
+                recorded = np.array(mended.signal, np.float32, order="C")
+                told.append(beside.submit(_told, block, name, recorded, float(row["fs"])))
             file.write(block.data)
             if progress is not None:
                 progress(i + 1, number)
@@ -305,19 +326,23 @@ def _require_other(name: str, raw: object, before: NDArray[np.float32] | None) -
         )
 
 
-def _told(block: NDArray[np.float32], name: str, rate_hz: float) -> tuple[str, NDArray[np.float32], int]:
-    """What a recording is known by: content hash, profile, CRC."""
-    content = fingerprint.content_hash(block) or f"constant:{name}"  # two dead sensors are no copies
-    return content, fingerprint.profile(block, rate_hz), zlib.crc32(block.data)
+def _told(
+    block: NDArray[np.float32], name: str, signal: NDArray[np.float32], rate_hz: float
+) -> tuple[str, NDArray[np.float32], int]:
+    """What a recording is known by: content hash, profile, and the CRC of what is stored."""
+    content = fingerprint.content_hash(signal) or f"constant:{name}"  # two dead sensors are no copies
+    return content, fingerprint.profile(signal, rate_hz), zlib.crc32(block.data)
 
 
-def _announce(chosen: Plan) -> None:
+def _announce(chosen: Plan, view: View) -> None:
     up = sum(ratio > 1 for ratio in chosen.ratio)
     if up:
         log.warning(
-            "store: %d of %d recordings are brought up to %g Hz: above half their own rate they stay empty, by which "
-            "they can be told apart; a lower data.sample_rate avoids it",
-            up, len(chosen.ratio), chosen.rate_hz,
+            "store: %d of %d recordings are brought up to %s: above half their own rate they stay empty, by which "
+            "they can be told apart; a lower %s avoids it",
+            up, len(chosen.ratio),
+            *((f"{chosen.rate_hz[0]:g} Hz", "data.sample_rate") if view.name == "time" else
+              (f"{view.per_revolution} samples a revolution", "data.per_revolution")),
         )  # fmt: skip
 
 

@@ -42,16 +42,19 @@ def data(job: Config) -> list[Finding]:
         DataError: a source has none, or they do not go together; as a run would say.
     """
     from phmbench import build
-    from phmbench.data import selection, store
+    from phmbench.data import selection, store, views
+    from phmbench.revolutions import of_view
 
     node = job["data"]
     sources = {name: build.make(one, f"data.sources.{name}") for name, one in node["sources"].items()}
     chosen = {key: node[key] for key in ("where", "ids", "channels", "sample_rate")}
-    planned = selection.plan(sources, **chosen)
+    per_revolution = of_view(node["view"], node["per_revolution"], node["sample_rate"])
+    view = views.View(node["view"], per_revolution)
+    planned = selection.plan(sources, **chosen, view=view)
     rigs = ", ".join(sorted({str(rig) for rig in planned.table["rig"]}))
     found = [Finding("ok", "data", f"{len(planned.rows)} recordings of {rigs}")]
     cache = Path(job["paths"]["cache"]).absolute()
-    if (cache / "stores" / f"{store.store_key(sources, **chosen, nan=node['nan'])}.h5").exists():
+    if (cache / "stores" / f"{store.store_key(sources, **chosen, nan=node['nan'], view=view)}.h5").exists():
         found.append(Finding("ok", "data", "its store is prepared"))
     else:
         found.append(_room(cache, 4 * len(planned.channels) * int(planned.length.sum())))

@@ -69,6 +69,8 @@ def data_of(source: Ramps, tmp_path: Path, **changes: Any) -> VibrationData:
         "ids": None,
         "channels": None,
         "sample_rate": None,
+        "view": "time",
+        "per_revolution": None,
         "label": "fault_type",
         "window": 100,
         "hop": 100,
