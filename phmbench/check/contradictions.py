@@ -16,6 +16,7 @@ from phmbench.errors import ConfigError
 from phmbench.revolutions import of_view, samples
 from phmbench.signatures import signature_of
 
+OF_ENVELOPES = ("Envelope", "Orders", "FaultOrders", "Comb")
 VIEWS = ("time", "angle", "envelope_angle")
 LARGEST_SEED = 2**32 - 1
 LENGTHS = {
@@ -39,7 +40,7 @@ def check_contradictions(config: Mapping[str, object]) -> list[Finding]:
     trainer, task = config.get("trainer"), config.get("task")
     if not isinstance(trainer, Mapping) or not isinstance(task, Mapping):
         return []  # reported with the root
-    if found := list(_of_views(config.get("data"))):
+    if found := [*_of_views(config.get("data")), *_of_envelopes(config)]:
         return found
     pipeline = config.get("pipeline")
     if isinstance(pipeline, Mapping) and pipeline.get("_target_") == EVALUATE:
@@ -92,6 +93,28 @@ def _of_views(data: object) -> Iterator[Finding]:
     except ConfigError as error:
         where, _, what = str(error).partition(": ")
         yield Finding(where, what)
+
+
+def _of_envelopes(config: Mapping[str, object]) -> Iterator[Finding]:
+    """An envelope of recordings that are envelopes has no meaning."""
+    data, model, estimator = config.get("data"), config.get("model"), config.get("estimator")
+    if not isinstance(data, Mapping) or data.get("view") != "envelope_angle":
+        return
+    front = model.get("front") if isinstance(model, Mapping) else None
+    several = front.get("fronts") if isinstance(front, Mapping) else None
+    for one in (front, *(several.values() if isinstance(several, Mapping) else ())):
+        if _name(one) in OF_ENVELOPES:
+            what = (
+                f"takes the envelope of what is one; got {_name(one)} and data.view=envelope_angle; expected spectrum"
+            )
+            yield Finding("model.front", f"{what}, which is then one of orders, or none; choose model/front=spectrum")
+            return
+    features = estimator.get("features") if isinstance(estimator, Mapping) else None
+    if isinstance(features, Mapping) and (features.get("band") is not None or features.get("whiten") is True):
+        what = "takes the envelope of what is one; got a band or whitening and data.view=envelope_angle; expected none"
+        yield Finding(
+            "estimator.features.band", f"{what}; set estimator.features.band=null estimator.features.whiten=false"
+        )
 
 
 def _of_trainer(trainer: Mapping[str, object]) -> Iterator[Finding]:

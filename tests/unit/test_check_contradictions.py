@@ -12,6 +12,7 @@ from tests.contract.composing import QUICK, composed
 
 TRAINER = "trainer.callbacks.early_stopping"
 KEPT = "trainer.callbacks.checkpoint"
+ANGLE = [("data.view", "envelope_angle"), ("data.sample_rate", None)]
 
 
 def changed(*changes: tuple[str, Any], words: tuple[str, ...] = ()) -> Config:
@@ -38,6 +39,15 @@ def test_the_defaults_and_every_trainer_agree_with_themselves():
     ("words", "changes", "severity", "said"),
     [
         ((), [("seed", 2**32 - 1), ("repeats", 2)], "error", "repeats: the last seed is too large; got 4294967296"),
+        ((), [("data.window", "25rev")], "error", "data.window: revolutions have no fixed number of samples"),
+        ((), [*ANGLE, ("data.hop", "25rve")], "error", "data.hop: no length; got '25rve'"),
+        ((), ANGLE[:1], "error", "data.sample_rate: data.view=envelope_angle has samples a revolution"),
+        ((), [("data.per_revolution", 96)], "error", "data.per_revolution: only angle views have one"),
+        (("model/front=orders",), ANGLE, "error",
+         "model.front: takes the envelope of what is one; got Orders and data.view=envelope_angle; expected spectrum"),
+        (("model/front=multi",), ANGLE, "error", "model.front: takes the envelope of what is one"),
+        (("pipeline=baseline", "estimator=comb"), ANGLE, "error",
+         "estimator.features.band: takes the envelope of what is one"),
         ((), [("trainer.benchmark", True)], "error", "trainer.benchmark: chooses the fastest convolution anew"),
         (("trainer=cpu",), [("trainer.precision", "16-mixed")], "error", "trainer.precision: a CPU has no float16"),
         ((), [("trainer.sync_batchnorm", True)], "warning", "trainer.sync_batchnorm: one process has nothing"),
