@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from phmbench.errors import ConfigError
@@ -11,6 +12,8 @@ Name = Literal["time", "angle", "envelope_angle"]
 PER_REVOLUTION = {"angle": 512, "envelope_angle": 96}
 """Samples a revolution where nothing else is said. 512 keep at 1800 rpm what lies below 7.7 kHz; of an envelope 96 hold
 48 orders of the shaft, eight harmonics of most bearings' fault orders."""
+BAND_HZ = (500.0, 10_000.0)
+"""Of the envelope where nothing else is said: resonances of most machines lie there that a bearing excites."""
 LEAST = 8  # samples of a window
 LENGTH = re.compile(r"(\d+(?:\.\d+)?)rev")
 
@@ -62,3 +65,24 @@ def of_view(view: Name, per_revolution: int | None, sample_rate: float | None) -
             "expected null; write data.sample_rate=null"
         )
     return PER_REVOLUTION[view] if per_revolution is None else per_revolution
+
+
+def of_envelope(view: Name, band: Sequence[float] | None, whiten: bool | None) -> tuple[tuple[float, float], bool]:
+    """Band in Hz and whether all lines are brought to one height first; the usual ones where None is given.
+
+    Raises:
+        ConfigError: a setting that this view does not take, or a band that is none.
+    """
+    for name, value in (("band", band), ("whiten", whiten)):
+        if view != "envelope_angle" and value is not None:
+            raise ConfigError(
+                f"data.{name}: only the envelope has one; got {value} and data.view={view}; expected null; leave it "
+                "out, or choose data.view=envelope_angle"
+            )
+    low, high = BAND_HZ if band is None else band if len(band) == 2 else (0.0, 0.0)
+    if not 0 < low < high:
+        raise ConfigError(
+            f"data.band: no band; got {band}; expected two frequencies in Hz, the lower first; write "
+            "'data.band=[500, 10000]'"
+        )
+    return (float(low), float(high)), whiten is not False

@@ -6,14 +6,14 @@ nothing is a warning, which stands on the screen and in the record.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from phmbench.check.findings import Finding, warning
 from phmbench.check.slots import EVALUATE
 from phmbench.check.trainer import number
 from phmbench.errors import ConfigError
-from phmbench.revolutions import of_view, samples
+from phmbench.revolutions import of_envelope, of_view, samples
 from phmbench.signatures import signature_of
 
 OF_ENVELOPES = ("Envelope", "Orders", "FaultOrders", "Comb")
@@ -87,6 +87,9 @@ def _of_views(data: object) -> Iterator[Finding]:
     try:
         number = of_view(view, per_revolution if isinstance(per_revolution, int) else None,
                          rate if isinstance(rate, int | float) else None)  # fmt: skip
+        band, whiten = data.get("band"), data.get("whiten")
+        numbers = isinstance(band, Sequence) and all(isinstance(edge, int | float) for edge in band)
+        of_envelope(view, band if numbers else None, whiten if isinstance(whiten, bool) else None)
         for name in ("window", "hop"):
             if isinstance(length := data.get(name), str):
                 samples(length, name=f"data.{name}", view=view, per_revolution=number)

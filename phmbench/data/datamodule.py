@@ -68,6 +68,8 @@ class VibrationData(LightningDataModule):
         view: "time": the signal in time; "angle": by angle of the shaft, from each recording's speed; "envelope_angle":
             its squared envelope by angle. Made once, in the store (`phmbench.data.views`).
         per_revolution: samples a revolution of an angle view; None: 512 by angle, 96 of the envelope.
+        band: of the envelope, Hz, the lower edge first; None: 500 to 10,000.
+        whiten: whether all lines of a recording get one height before its envelope is taken; None: yes.
         nan: samples that are NaN or infinite end the run ("refuse"); "drop": windows that hold any are left out;
             "interpolate": gaps of up to 64 samples are bridged by a straight line, windows with longer ones left out.
         label: column of the recording table that is to be predicted.
@@ -100,6 +102,8 @@ class VibrationData(LightningDataModule):
         sample_rate: Annotated[float, Ge(1)] | None,
         view: revolutions.Name,
         per_revolution: Annotated[int, Ge(8)] | None,
+        band: Sequence[float] | None,
+        whiten: bool | None,
         nan: Literal["refuse", "drop", "interpolate"],
         label: str,
         window: Annotated[int, Ge(8)] | str,
@@ -114,7 +118,8 @@ class VibrationData(LightningDataModule):
         self.sources, self.split, self.cache, self.seed = sources, split, cache, seed
         self.where, self.ids, self.channels, self.sample_rate = where, ids, channels, sample_rate
         self.nan: Literal["refuse", "drop", "interpolate"] = nan
-        self.label, self.view = label, View(view, revolutions.of_view(view, per_revolution, sample_rate))
+        number = revolutions.of_view(view, per_revolution, sample_rate)
+        self.label, self.view = label, View(view, number, *revolutions.of_envelope(view, band, whiten))
         self.window, self.hop = (
             revolutions.samples(length, name=name, view=view, per_revolution=self.view.per_revolution)
             for name, length in (("data.window", window), ("data.hop", hop))
@@ -315,7 +320,7 @@ class VibrationData(LightningDataModule):
                 "domains": list(self.assignment.domains),
                 "window": self.window,
                 "rate_hz": self.facts.rate_hz,
-                "view": [self.view.name, self.view.per_revolution],
+                "view": self.view.settings(),
                 "normalise": self.normalise,
                 "mean": None if stats is None else stats.mean.ravel().tolist(),
                 "std": None if stats is None else stats.std.ravel().tolist(),
@@ -354,11 +359,11 @@ class VibrationData(LightningDataModule):
         """
         self.assign()
         assert self.store is not None
+        seen_by = state.get("view", {"view": "time"})  # checkpoints of before there were views have none
         for name, ours, theirs in (
             ("data.window", self.window, state["window"]),
             ("data.normalise", self.normalise, state["normalise"]),
-            ("data.view", self.view.name, state.get("view", ["time", 0])[0]),
-            ("data.per_revolution", self.view.per_revolution, state.get("view", ["time", 0])[1]),
+            *((f"data.{key}", mine, seen_by.get(key)) for key, mine in self.view.settings().items()),
             *([("data.sample_rate", self._rate(), state["rate_hz"])] if self.view.name == "time" else []),
             ("data.channels", len(self.store.channels), len(state["channels"])),
         ):

@@ -82,17 +82,20 @@ def mend(signal: NDArray[Any], name: str, how: How) -> Mended:
     return Mended(whole, _joined(_runs(shut)), filled)
 
 
-def resampled(gaps: Runs, ratio: Fraction, length: int) -> list[list[int]]:
-    """Where gaps lie after resampling: as far as the filter has carried what stood in them.
+def resampled(gaps: Runs, ratio: Fraction, length: int, *, before: int = 0) -> list[list[int]]:
+    """Where gaps lie after resampling: as far as filters have carried what stood in them.
 
     Args:
         gaps: runs of samples as recorded.
         ratio: output samples per input sample.
         length: samples after resampling.
+        before: samples as recorded, on either side, that a filter before it has reached.
     """
-    if ratio == 1:
+    if ratio == 1 and not before:
         return [list(run) for run in gaps]
-    reach = TAPS * max(ratio.numerator, ratio.denominator) / ratio.denominator + 1
+    reach = before * ratio
+    if ratio != 1:
+        reach += Fraction(TAPS * max(ratio.numerator, ratio.denominator), ratio.denominator) + 1
     widened = [(int(first * ratio - reach), int(last * ratio + reach) + 1) for first, last in gaps]
     return _joined([(max(0, first), min(length - 1, last)) for first, last in widened])
 

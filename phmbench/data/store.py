@@ -297,7 +297,8 @@ def _convert(
             block = seen(mended.signal, view, rate_hz=float(row["fs"]), ratio=chosen.ratio[i])
             if block.shape[1] != chosen.length[i]:
                 raise RuntimeError(f"{name}: resampling gave {block.shape[1]} samples, not {chosen.length[i]}")
-            holes["gaps"].append(gaps.resampled(mended.gaps, chosen.ratio[i], block.shape[1]))
+            reach = view.reach(float(row["fs"]))
+            holes["gaps"].append(gaps.resampled(mended.gaps, chosen.ratio[i], block.shape[1], before=reach))
             holes["interpolated"].append(mended.filled)
             if i:
                 told[-1].result()  # two recordings in memory, not more

@@ -43,13 +43,13 @@ def data(job: Config) -> list[Finding]:
     """
     from phmbench import build
     from phmbench.data import selection, store, views
-    from phmbench.revolutions import of_view
+    from phmbench.revolutions import of_envelope, of_view
 
     node = job["data"]
     sources = {name: build.make(one, f"data.sources.{name}") for name, one in node["sources"].items()}
     chosen = {key: node[key] for key in ("where", "ids", "channels", "sample_rate")}
     per_revolution = of_view(node["view"], node["per_revolution"], node["sample_rate"])
-    view = views.View(node["view"], per_revolution)
+    view = views.View(node["view"], per_revolution, *of_envelope(node["view"], node["band"], node["whiten"]))
     planned = selection.plan(sources, **chosen, view=view)
     rigs = ", ".join(sorted({str(rig) for rig in planned.table["rig"]}))
     found = [Finding("ok", "data", f"{len(planned.rows)} recordings of {rigs}")]

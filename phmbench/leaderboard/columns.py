@@ -152,6 +152,9 @@ def facts(column: Column) -> dict[str, str]:
                            if key not in ("_target_", "target") and value is not None),
         "selection": f"{config.get('selection')}, by {config.get('monitor')}",
     }  # fmt: skip
+    if data.get("view", "time") != "time":  # records of before there were views have none
+        settings = (f"{key}={data[key]}" for key in ("per_revolution", "band", "whiten") if data[key] is not None)
+        told["view"] = ", ".join((data["view"], *settings))
     if config.get("init") is not None:
         told["weights"] = "from another run"
     if data.get("noise_db") is not None:

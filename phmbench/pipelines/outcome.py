@@ -165,6 +165,7 @@ def data_of(cfg: Config, data: VibrationData) -> dict[str, Any]:
         "hash": data.store.key,
         "channels": list(data.store.channels),
         "window": data.window,
+        **data.view.settings(),
     }
 
 

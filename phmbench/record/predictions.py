@@ -29,6 +29,7 @@ class Example(NamedTuple):
     orders: Sequence[float]  # BPFO, BPFI, BSF, FTF in orders of the shaft
     channels: Sequence[str]  # C names
     unit: str = ""  # of the samples: "g", "m/s²"; empty where unknown
+    envelope: bool = False  # whether the signal is a squared envelope already
 
 
 MARK = b"phmpred1"
@@ -150,7 +151,7 @@ def _write_example(group: Any, name: str, example: Example) -> None:
     one.attrs.update(
         label=example.label, recording=example.recording, start=int(example.start), rate_hz=float(example.rate_hz),
         speed_hz=float(example.speed_hz), orders=np.asarray(example.orders, dtype=np.float64),
-        channels=list(example.channels), unit=example.unit,
+        channels=list(example.channels), unit=example.unit, envelope=example.envelope,
     )  # fmt: skip
 
 
@@ -160,4 +161,5 @@ def _read_example(one: Any) -> Example:
         label=str(a["label"]), recording=str(a["recording"]), start=int(a["start"]), signal=one[:],
         rate_hz=float(a["rate_hz"]), speed_hz=float(a["speed_hz"]), orders=tuple(float(o) for o in a["orders"]),
         channels=tuple(str(c) for c in a["channels"]), unit=str(a["unit"]),
+        envelope=bool(a.get("envelope", False)),
     )  # fmt: skip

@@ -28,14 +28,16 @@ def draw(path: Path, examples: Sequence[predictions.Example]) -> list[Path]:
         clear.append(_window(row, example, limit, table))
     for axis, label in zip(axes[-1], ("time / ms", "frequency / kHz", "frequency / Hz"), strict=True):
         axis.set_xlabel(label)
-    for axis, label in zip(axes[0], ("signal", "spectrum", "envelope spectrum"), strict=True):
+    of_envelopes = all(example.envelope for example in shown)
+    first = ("squared envelope", "its spectrum") if of_envelopes else ("signal", "spectrum")
+    for axis, label in zip(axes[0], (*first, "envelope spectrum"), strict=True):
         axis.set_title(f"{label}\n{axis.get_title(loc='left')}".strip(), fontsize=9)
     title = _title(clear)
     if len(examples) > len(shown):
         title += f" (first {len(shown)} of {len(examples)} classes)"
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     said = ", ".join(f"{e.label} from {e.recording}" for e in shown)
-    alt = f"{title}. Signal, spectrum and envelope spectrum, fault orders marked, of: {said}."
+    alt = f"{title}. {first[0].capitalize()}, {first[1]} and envelope spectrum, fault orders marked, of: {said}."
     columns = ("class", "kind", "x", "y")
     return style.save(figure, path / "figures", "windows", title=title, alt=alt, columns=columns, rows=table)
 
@@ -65,7 +67,7 @@ def _window(row: Sequence[Any], example: predictions.Example, limit: float, tabl
     unit = f" / {example.unit}" if example.unit else ""
     hz, amplitude = spectra.spectrum(signal, rate)
     lines = spectra.fault_lines(example.label, speed_hz=example.speed_hz, orders=example.orders)
-    envelope_hz, envelope = spectra.envelope_spectrum(signal, rate)
+    envelope_hz, envelope = (hz, amplitude) if example.envelope else spectra.envelope_spectrum(signal, rate)
     seen = envelope_hz <= limit
     panels = (
         ("signal", np.arange(len(signal)) / rate * 1e3, signal),

@@ -130,6 +130,10 @@ OF_STORES = (
     "data.ids",
     "data.channels",
     "data.sample_rate",
+    "data.view",
+    "data.per_revolution",
+    "data.band",
+    "data.whiten",
     "data.nan",
 )
 """Keys below which each value has recordings of its own; a window or a batch is cut from the same ones."""

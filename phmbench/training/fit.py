@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from phmbench.data.datamodule import VibrationData
     from phmbench.metrics import Collected
     from phmbench.record import Record
+    from phmbench.record.predictions import Example
     from phmbench.tasks.base import Task
     from phmbench.training.profile import FitProfiler
 
@@ -242,32 +243,14 @@ def _validation_metrics(trainer: Trainer, checkpoint: dict[str, Any]) -> dict[st
 def write_predictions(record: Record, data: VibrationData, tested: Collected) -> dict[str, Any]:
     """Scores of the test set into the record, with a window of each class to look at; the confusion matrix."""
     from phmbench.metrics import confusion
-    from phmbench.record.predictions import Example
 
     assert data.store is not None
     rows = tested.window.numpy()
     recording = data.windows.recording[rows]
     used, compact = _compact(recording)
     label = tested.label.numpy()
-    examples = []
-    for k in range(len(data.classes)):
-        of_class = rows[label == k]
-        if len(of_class):
-            row = of_class[len(of_class) // 2 : len(of_class) // 2 + 1]
-            r = int(data.windows.recording[row[0]])
-            examples.append(
-                Example(
-                    signal=data._raw(row)[0],
-                    rate_hz=float(data.rate_of[r]),
-                    speed_hz=float(data.speed_of[r]),
-                    orders=data.orders_of[r],
-                    recording=str(data.table["recording"].iloc[r]),
-                    start=int(data.windows.start[row[0]]),
-                    channels=data.store.channels,
-                    label=data.classes[k],
-                    unit=str(data.table["signal_unit"].iloc[r] or "") if "signal_unit" in data.table else "",
-                )
-            )
+    of_class = {name: rows[label == k] for k, name in enumerate(data.classes)}
+    examples = [_example(data, name, int(found[len(found) // 2])) for name, found in of_class.items() if len(found)]
     record.write_predictions(
         recording=compact,
         names=[str(name) for name in data.table["recording"].iloc[used]],
@@ -279,6 +262,30 @@ def write_predictions(record: Record, data: VibrationData, tested: Collected) ->
         examples=examples,
     )
     return {"classes": list(data.classes), "counts": confusion(tested).tolist()}
+
+
+def _example(data: VibrationData, label: str, window: int) -> Example:
+    """A window of a class to look at, before it is normalised, with what is known of it."""
+    import numpy as np
+
+    from phmbench.record.predictions import Example
+
+    assert data.store is not None
+    row = int(data.windows.recording[window])
+    enveloped = data.view.name == "envelope_angle"  # its unit is lost
+    unit = data.table["signal_unit"].iloc[row] if "signal_unit" in data.table and not enveloped else None
+    return Example(
+        signal=data._raw(np.array([window]))[0],
+        rate_hz=float(data.rate_of[row]),
+        speed_hz=float(data.speed_of[row]),
+        orders=data.orders_of[row],
+        recording=str(data.table["recording"].iloc[row]),
+        start=int(data.windows.start[window]),
+        channels=data.store.channels,
+        label=label,
+        unit=str(unit or ""),
+        envelope=enveloped,
+    )
 
 
 def _compact(recording: Any) -> tuple[Any, Any]:

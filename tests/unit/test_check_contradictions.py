@@ -43,6 +43,8 @@ def test_the_defaults_and_every_trainer_agree_with_themselves():
         ((), [*ANGLE, ("data.hop", "25rve")], "error", "data.hop: no length; got '25rve'"),
         ((), ANGLE[:1], "error", "data.sample_rate: data.view=envelope_angle has samples a revolution"),
         ((), [("data.per_revolution", 96)], "error", "data.per_revolution: only angle views have one"),
+        ((), [*ANGLE, ("data.band", [900, 100])], "error", "data.band: no band; got [900, 100]"),
+        ((), [("data.whiten", True)], "error", "data.whiten: only the envelope has one"),
         (("model/front=orders",), ANGLE, "error",
          "model.front: takes the envelope of what is one; got Orders and data.view=envelope_angle; expected spectrum"),
         (("model/front=multi",), ANGLE, "error", "model.front: takes the envelope of what is one"),

@@ -71,6 +71,8 @@ def data_of(source: Ramps, tmp_path: Path, **changes: Any) -> VibrationData:
         "sample_rate": None,
         "view": "time",
         "per_revolution": None,
+        "band": None,
+        "whiten": None,
         "label": "fault_type",
         "window": 100,
         "hop": 100,

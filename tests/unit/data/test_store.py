@@ -321,9 +321,10 @@ def test_sources_with_different_numbers_of_channels_are_refused(tmp_path):
 
 def test_rates_that_differ_say_what_to_set(tmp_path):
     source = Memory([{}, {}, {"fs": 48_000.0}])
-    message = r"rates differ; got 12000 Hz \(2 recordings\), 48000 Hz \(1 recordings\); .*set data\.sample_rate=12000"
-    with pytest.raises(DataError, match=message):
+    message = r"sampling rates differ; got 12000 Hz \(2 recordings\), 48000 Hz \(1 recordings\); .*sample_rate=12000"
+    with pytest.raises(DataError, match=message) as caught:
         make(tmp_path, source)
+    assert "the lowest of them, or choose one with data.where" in str(caught.value)
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])

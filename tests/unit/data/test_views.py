@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phmbench import revolutions
+from phmbench.data import gaps
 from phmbench.data.sources.bearing_datasets import BearingDatasets
 from phmbench.data.store import prepare, store_key
 from phmbench.data.views import TIME, View, ratios, require_whole, seen, squared_envelope
@@ -149,6 +152,62 @@ def test_a_speed_that_is_too_far_from_the_rate_is_named():
         ratios(table, View("angle", 8))
 
 
+def test_a_band_above_the_spectrum_is_named():
+    table = pd.DataFrame({"recording": ["a", "b"], "fs": [12_000.0, 2_000.0], "speed_rpm": [1800.0, 1800.0]})
+    with pytest.raises(DataError, match=r"data.band: nothing lies in it in 1 of 2 .* 2000 Hz as recorded of b"):
+        ratios(table, ENVELOPE._replace(band=(1000.0, 9000.0)))
+    ratios(table, ANGLE._replace(band=(1000.0, 9000.0)))
+
+
+def test_band_and_whitening_are_what_is_asked_for():
+    """Two carriers, each with its own modulation: a band sees its own; whitening brings the weaker one up."""
+    t = np.arange(24_000) / 12_000
+    strong = 10 * (1 + np.sin(2 * np.pi * 30 * t)) * np.sin(2 * np.pi * 1000 * t)
+    weak = (1 + np.sin(2 * np.pi * 70 * t)) * np.sin(2 * np.pi * 4000 * t)
+    signal = (strong + weak + 1e-3 * np.random.default_rng(0).standard_normal(len(t)))[None]
+
+    def line(hz: int, **settings: Any) -> float:
+        found = squared_envelope(signal, 12_000.0, **settings)[0]
+        return float(np.abs(np.fft.rfft(found))[2 * hz])  # bins of half a hertz
+
+    assert line(30, band=(500.0, 2000.0), whiten=False) > 20 * line(70, band=(500.0, 2000.0), whiten=False)
+    assert line(70, band=(3000.0, 5000.0), whiten=False) > 20 * line(30, band=(3000.0, 5000.0), whiten=False)
+    both = {"band": (500.0, 5500.0)}
+    ratio = [line(30, **both, whiten=whiten) / line(70, **both, whiten=whiten) for whiten in (False, True)]
+    assert ratio[0] > 50 > 5 > ratio[1]
+
+
+def test_what_lies_near_a_gap_is_left_out():
+    """An envelope's filter carries what stood in a gap further than the resampling alone does."""
+    assert gaps.resampled([[600, 650]], Fraction(1, 2), 1000) == [[289, 337]]
+    assert gaps.resampled([[600, 650]], Fraction(1, 2), 1000, before=100) == [[239, 387]]
+    assert gaps.resampled([[600, 650]], Fraction(1), 1000, before=100) == [[500, 751]]
+    assert ENVELOPE.reach(12_000.0) == 240
+    assert ANGLE.reach(12_000.0) == 0
+
+
+def test_settings_are_those_of_the_view():
+    assert TIME.settings() == {"view": "time"}
+    assert ANGLE.settings() == {"view": "angle", "per_revolution": 256}
+    assert ENVELOPE.settings() == {
+        "view": "envelope_angle", "per_revolution": 96, "band": [500.0, 10_000.0], "whiten": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("view", "band", "whiten", "said"),
+    [
+        ("angle", [500, 2000], None, r"data.band: only the envelope has one; got \[500, 2000\] and data.view=angle"),
+        ("time", None, False, "data.whiten: only the envelope has one; got False and data.view=time"),
+        ("envelope_angle", [2000, 500], None, r"data.band: no band; got \[2000, 500\]; expected two frequencies"),
+        ("envelope_angle", [500], None, "data.band: no band"),
+    ],
+)
+def test_settings_of_no_envelope(view: revolutions.Name, band: Any, whiten: bool | None, said: str):
+    with pytest.raises(ConfigError, match=said):
+        revolutions.of_envelope(view, band, whiten)
+
+
 def test_copies_are_known_by_what_was_recorded(tmp_path: Path):
     store = {
         view: prepare({"m": Machines(*MACHINES)}, **CHOICES, cache=tmp_path, view=view) for view in (ANGLE, ENVELOPE)
@@ -161,7 +220,7 @@ def test_copies_are_known_by_what_was_recorded(tmp_path: Path):
     ("length", "view", "said"),
     [
         ("25rve", "angle", "data.window: no length; got '25rve'; expected samples"),
-        ("25rev", "time", "data.window: revolutions have no fixed number of samples in data.view=time"),
+        ("25rev", "time", "data.window: .*revolutions have no fixed number of samples in data.view=time"),
         ("0.1rev", "angle", "data.window: too short; got '0.1rev', 6 samples; expected 8 or more"),
     ],
 )
@@ -184,7 +243,7 @@ def test_lengths():
 def test_an_envelope_of_whole_recordings_needs_them_apart():
     rows = np.zeros(0, np.int64)
     split = Assignment(rows, rows, rows, ("a",), rows, ("rig",), "time_blocks", "sample", "sample")
-    with pytest.raises(DataError, match="envelope_angle is made of whole recordings; got split time_blocks"):
+    with pytest.raises(DataError, match=r"envelope_angle is made of whole recordings; got split.*time_blocks"):
         require_whole(split)
     require_whole(split._replace(level="recording"))
 
