@@ -85,8 +85,8 @@ def ratios(table: pd.DataFrame, view: View) -> tuple[NDArray[np.float64], list[F
 
 
 def _require_band(table: pd.DataFrame, view: View, rates: NDArray[np.float64]) -> None:
-    empty = np.flatnonzero(rates / 2 <= view.band[0]) if view.name == "envelope_angle" else ()
-    if len(empty):
+    empty = np.flatnonzero((rates / 2 <= view.band[0]) & (view.name == "envelope_angle"))
+    if empty.size:
         first = int(empty[0])
         raise DataError(
             f"data.band: nothing lies in it in {len(empty)} of {len(table)} recordings; got a lower edge of "
