@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from phmbench.errors import ConfigError
 
 OF_NETWORKS = (
-    "model", "trainer", "logger", "fit_memory", "profile", "init", "data.augment", "data.batch_size",
+    "model", "trainer", "logger", "fit_memory", "profile", "init", "data.augment", "data.balance", "data.batch_size",
     "data.num_workers", "task.optimizer", "task.scheduler", "task.algorithm", "task.head",
 )  # fmt: skip
 """What only a network has, by the beginning of its key."""

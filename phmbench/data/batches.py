@@ -34,12 +34,16 @@ class Batches(Sampler[NDArray[np.int64]]):
     get the same number of batches, whose sizes differ by at most one, so that no rank waits for another in a
     collective.
 
+    With weights a window comes as often in an epoch as its weight says, rounded up or down at random: systematic
+    resampling (Kitagawa 1996, Journal of Computational and Graphical Statistics 5(1), 1–25).
+
     Args:
         windows: number of windows, N.
         size: windows a batch, B.
         rank: this process.
         ranks: processes.
         seed: of the order; None: in order.
+        weights: (N,) of training windows, of mean 1; None: each once.
         step: batches of a rank whose gradients are added before a step: an epoch has whole steps, if it has one at all.
 
     Attributes:
@@ -49,8 +53,19 @@ class Batches(Sampler[NDArray[np.int64]]):
         DataError: there are fewer windows than ranks.
     """
 
-    def __init__(self, windows: int, size: int, *, rank: int, ranks: int, seed: int | None, step: int = 1) -> None:
+    def __init__(
+        self,
+        windows: int,
+        size: int,
+        *,
+        rank: int,
+        ranks: int,
+        seed: int | None,
+        step: int = 1,
+        weights: NDArray[np.float64] | None = None,
+    ) -> None:
         require_windows(windows, ranks)
+        self.weights = weights
         self.windows, self.size, self.rank, self.ranks, self.seed, self.epoch = windows, size, rank, ranks, seed, 0
         self.step, self.done = step, (-1, 0)
 
@@ -73,7 +88,15 @@ class Batches(Sampler[NDArray[np.int64]]):
         if self.seed is None:
             parts = np.array_split(np.arange(self.windows), len(self) * self.ranks)
         else:
-            order = np.random.default_rng((self.seed, self.epoch)).permutation(self.windows)
+            order = self._order(np.random.default_rng((self.seed, self.epoch)))
             size = min(self.size, self.windows // self.ranks)
             parts = [order[i * size : (i + 1) * size] for i in range(len(self) * self.ranks)]
         yield from parts[self.rank :: self.ranks][self.first() :]
+
+    def _order(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        order = rng.permutation(self.windows)
+        if self.weights is None:
+            return order
+        marks = np.floor(np.cumsum(self.weights[order]) + rng.random()).astype(np.int64)
+        marks[-1] = self.windows  # the sum of the weights, but for rounding
+        return rng.permutation(np.repeat(order, np.diff(marks, prepend=0)))

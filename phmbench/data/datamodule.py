@@ -21,6 +21,7 @@ from phmbench import revolutions
 from phmbench.data import normalise as norm
 from phmbench.data.apart import audit_statistics
 from phmbench.data.audit import Audit, audit
+from phmbench.data.balance import Balance, weights
 from phmbench.data.batches import Batches
 from phmbench.data.gaps import outside
 from phmbench.data.seen import Seen, overlap, seen
@@ -80,6 +81,8 @@ class VibrationData(LightningDataModule):
             of the training windows; "none": as stored.
         noise_db: signal-to-noise ratio in dB of white noise added to test windows; None: none.
         augment: signal (B, C, L) to (B, C, L), of training batches alone; None: as they are.
+        balance: what comes equally often in an epoch of training: each window ("none"), each class ("classes"), or each
+            class and within it each rig or domain that has it.
         batch_size: windows a batch in each process, B.
         num_workers: loader processes.
 
@@ -111,6 +114,7 @@ class VibrationData(LightningDataModule):
         normalise: Literal["window", "train", "none"],
         noise_db: float | None,
         augment: nn.Module | None,
+        balance: Balance,
         batch_size: Annotated[int, Ge(1)],
         num_workers: Annotated[int, Ge(0)],
     ) -> None:
@@ -125,6 +129,7 @@ class VibrationData(LightningDataModule):
             for name, length in (("data.window", window), ("data.hop", hop))
         )
         self.normalise, self.noise_db, self.augment = normalise, noise_db, augment
+        self.balance: Balance = balance
         self.batch_size, self.num_workers = batch_size, num_workers
         self.classes: tuple[str, ...] = ()
         self.statistics: norm.TrainStatistics | None = None
@@ -488,6 +493,7 @@ class VibrationData(LightningDataModule):
             ranks=ranks,
             seed=self.seed if name == "train" else None,
             step=trainer.accumulate_grad_batches if trainer is not None else 1,
+            weights=self._weights(rows) if name == "train" and self.balance != "none" else None,
         )
         return Loader(
             WindowSet(self, rows, noisy=name == "test"),
@@ -499,6 +505,12 @@ class VibrationData(LightningDataModule):
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
+
+    def _weights(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        recording = self.windows.recording[rows]
+        groups = {"classes": np.zeros_like(rows), "classes_and_rigs": self.rig_of[recording]}
+        group = groups.get(self.balance, self.assignment.domain[rows])
+        return weights(self.label_of[recording], group)
 
     def __getstate__(self) -> dict[str, Any]:
         """Loader processes get all but the trainer."""

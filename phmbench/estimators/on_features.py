@@ -11,6 +11,7 @@ import numpy as np
 from annotated_types import Ge
 from numpy.typing import NDArray
 
+from phmbench.data.balance import weights
 from phmbench.errors import ConfigError
 from phmbench.estimators.contract import Features, Rows
 
@@ -78,20 +79,6 @@ class OnFeatures:
         except (ValueError, TypeError) as error:
             raise ConfigError(f"estimator: {' '.join(str(error).split())}") from error
         return Fitted(model, mean, spread, len(rows.classes))
-
-
-def weights(label: NDArray[np.int64], rig: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Of windows, so that each class weighs the same, and within it each rig that has it; their mean is 1.
-
-    Shapes: (N,) and (N,) to (N,).
-    """
-    classes, of_class = np.unique(label, return_inverse=True)
-    rigs, of_rig = np.unique(rig, return_inverse=True)
-    cell = of_class * len(rigs) + of_rig  # (N,) of a class on a rig
-    windows = np.bincount(cell, minlength=len(classes) * len(rigs))
-    has = (windows.reshape(len(classes), len(rigs)) > 0).sum(1)  # rigs of each class
-    weight: NDArray[np.float64] = len(label) / (len(classes) * has[of_class] * windows[cell])
-    return weight
 
 
 class Fitted:

@@ -9,7 +9,7 @@ from typing import Any
 from phmbench.leaderboard.runs import Fit, Run
 from phmbench.record.configuration import leaves
 
-OF_METHOD = ("augment", "batch_size", "normalise")
+OF_METHOD = ("augment", "balance", "batch_size", "normalise")
 """Keys of `data` that change how a method learns, and not what it is asked."""
 IDLE = ("num_workers", "_target_")
 """Keys of `data` that change nothing."""
@@ -69,7 +69,8 @@ def protocol(config: Mapping[str, Any], fits: Sequence[Fit]) -> Protocol:
 def method(config: Mapping[str, Any]) -> dict[str, Any]:
     """What is compared: dotted keys and values of model or estimator and of how it was trained."""
     data, task, trainer = (config.get(key) or {} for key in ("data", "task", "trainer"))
-    found: dict[str, Any] = {"data": {key: data.get(key) for key in OF_METHOD[2:]}, "init": config.get("init")}
+    data = {"balance": "none", **data}  # records of before there was a choice have none
+    found: dict[str, Any] = {"data": {"normalise": data.get("normalise")}, "init": config.get("init")}
     if config.get("estimator"):
         found["estimator"] = config["estimator"]
     else:

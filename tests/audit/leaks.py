@@ -51,7 +51,7 @@ def opened(cache_folder: Path, split: Any, hop: int = WINDOW) -> VibrationData:
     data = VibrationData(
         sources={"simulated": source}, split=split, cache=str(cache_folder), seed=0, where=None, ids=None,
         channels=None, sample_rate=12000.0, view="time", per_revolution=None, band=None, whiten=None, nan="refuse",
-        label="fault_type", window=WINDOW, hop=hop, normalise="none", noise_db=None, augment=None,
+        label="fault_type", window=WINDOW, hop=hop, normalise="none", noise_db=None, augment=None, balance="none",
         batch_size=8, num_workers=0,
     )  # fmt: skip
     data.assign()

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phmbench.data.balance import weights
 from phmbench.data.batches import Batches
 from phmbench.data.datamodule import VibrationData
 from phmbench.data.seen import runs
@@ -73,6 +74,7 @@ def data_of(source: Ramps, tmp_path: Path, **changes: Any) -> VibrationData:
         "per_revolution": None,
         "band": None,
         "whiten": None,
+        "balance": "none",
         "label": "fault_type",
         "window": 100,
         "hop": 100,
@@ -286,6 +288,33 @@ def test_batches_in_parts_make_the_same_steps(windows: int, size: int, ranks: in
         ]
 
     assert steps(size, step) == steps(size * step, 1)
+
+
+@given(counts=st.lists(st.integers(1, 60), min_size=2, max_size=6), epoch=st.integers(0, 5), seed=st.integers(0, 5))
+def test_what_is_balanced_comes_equally_often(counts: list[int], epoch: int, seed: int):
+    """Each window comes as often as its weight says, to one; the same again for the same seed and epoch; over epochs
+    groups of any sizes fill equal shares."""
+    group = np.repeat(np.arange(len(counts)), counts)
+    weight = weights(group, np.zeros_like(group))
+
+    def drawn() -> np.ndarray:
+        batches = Batches(len(group), 1, rank=0, ranks=1, seed=seed, weights=weight)
+        batches.set_epoch(epoch)
+        return np.concatenate(list(batches))
+
+    order = drawn()
+    assert len(order) == len(group)
+    times = np.bincount(order, minlength=len(group))
+    assert (np.abs(times - weight) < 1 + 1e-9).all()
+    np.testing.assert_array_equal(order, drawn())
+    many = np.concatenate([np.bincount(group[drawn_in(weight, e)], minlength=len(counts))[None] for e in range(200)])
+    np.testing.assert_allclose(many.mean(0), len(group) / len(counts), rtol=0.15)
+
+
+def drawn_in(weight: np.ndarray, epoch: int) -> np.ndarray:
+    batches = Batches(len(weight), 1, rank=0, ranks=1, seed=0, weights=weight)
+    batches.set_epoch(epoch)
+    return np.concatenate(list(batches))
 
 
 def test_an_epoch_too_short_for_a_step_has_all_its_batches():

@@ -13,9 +13,10 @@ from sklearn.svm import SVC
 from phmbench import build, instead, run
 from phmbench.check import check
 from phmbench.config import Config
+from phmbench.data.balance import weights
 from phmbench.errors import ConfigError
 from phmbench.estimators.contract import Rows
-from phmbench.estimators.on_features import OnFeatures, weights
+from phmbench.estimators.on_features import OnFeatures
 from phmbench.features.tables import Amplitudes, FaultHeights, FaultLines, FreeComb, LogSpectrum, Nothing
 from phmbench.pipelines import baseline
 from phmbench.types import Batch, Context
