@@ -75,7 +75,7 @@ class Task(LightningModule):
     def configure_optimizers(self) -> Any:
         try:
             optimizer = self.optimizer(self.parameters())  # an algorithm's own parameters are among them
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RuntimeError) as error:
             raise ConfigError(f"task.optimizer: {error}") from error
         if self.scheduler is None:
             return optimizer

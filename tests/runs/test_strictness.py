@@ -9,7 +9,8 @@ from tests.conftest import ROOT, TINY, Command
 
 
 def test_all_errors_at_once(command: Command):
-    done = command("model.widht=64", "task.optimizer.lrr=1", "sede=3", "modle=wdcnn", "trainer=cpuu", "data.window=x")
+    done = command("model.widht=64", "task.optimizer.lrr=1", "sede=3", "modle=wdcnn", "trainer=cpuu", "data.window=x",
+                   "data.hop=null", "task.optimizer.lr=-1")  # fmt: skip
     assert done.code == 2
     for message in (
         "trainer=cpuu: no such option; did you mean 'cpu'?",
@@ -18,7 +19,9 @@ def test_all_errors_at_once(command: Command):
         "sede: no such key",
         "did you mean 'seed'?",
         "modle: no such key",
-        "data.window: wrong value",
+        "data.window: no length; got 'x'",
+        "data.hop: wrong value",
+        "task.optimizer.lr: too small; got -1; expected at least 0",
     ):
         assert message in done.err
     assert not done.folder.exists()

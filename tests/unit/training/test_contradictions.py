@@ -147,14 +147,14 @@ def test_what_torch_and_lightning_refuse_is_refused_before_data_are_read(tmp_pat
     nowhere = (f"paths.cache={tmp_path / 'cache'}", "trainer=cpu")
     for number, (word, text) in enumerate(
         {
-            "task.optimizer.betas=[2,3]": "task.optimizer: Invalid beta parameter at index 0: 2",
-            "task.optimizer.lr=-1": "task.optimizer: Invalid learning rate: -1",
+            "task.optimizer.betas=[2,3]": "task.optimizer.betas: one is out of range; got [2, 3]; expected",
+            "task.optimizer.fused=true task.optimizer.foreach=true": "task.optimizer: `fused` and `foreach` cannot be",
             "trainer.strategy=dpp": "trainer.strategy: none of that name; got dpp; expected one of Lightning's; did",
             "trainer.accelerator=cpuu": "trainer.accelerator: none of that name; got cpuu; expected one of",
         }.items()
     ):
         with pytest.raises(ConfigError) as caught:
-            run.execute(composed(*QUICK, *nowhere, word), tmp_path / str(number), pages=False)
+            run.execute(composed(*QUICK, *nowhere, *word.split()), tmp_path / str(number), pages=False)
         assert text in str(caught.value)
     with pytest.raises(ConfigError, match=r"task\.scheduler: .*Expected positive integer T_0"):
         build.rehearse(with_scheduler("CosineAnnealingWarmRestarts", T_0=1.5))
