@@ -169,7 +169,7 @@ def _pm(fold: dict[str, Any], metric: str) -> str:
 
 
 def commands() -> str:
-    return "\n".join(command(p, "wdcnn") for p in PROTOCOLS)
+    return "\n".join(command(p, model) for model in MODELS for p in PROTOCOLS)
 
 
 def fill(file: Path) -> None:

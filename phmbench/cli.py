@@ -130,7 +130,11 @@ def _train(words: list[str]) -> int:
     with line.hydra() as hydra:
         if line.args.cfg or line.args.hydra_help or line.args.shell_completion or line.args.info:
             return _of_hydra(line, hydra)
-        return _grid(line, hydra) if line.args.multirun else _single(line, hydra)
+        if line.args.multirun:
+            return _grid(line, hydra)
+        if line.args.dry_run:
+            raise ConfigError("--dry-run: one run has no jobs to show; expected -m, or a search; use phmbench check")
+        return _single(line, hydra)
 
 
 def _of_hydra(line: Line, hydra: Hydra) -> int:

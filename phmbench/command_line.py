@@ -100,8 +100,16 @@ class Line:
                 composed[SEARCH] = self.search
             return composed
         except (HydraException, OmegaConfBaseException) as error:
+            if (word := _unmergeable(self.overrides, error)) is not None:
+                key, _, value = word.lstrip("+").partition("=")
+                self.wrong.append(
+                    f"{key}: a list where names and values belong, or the other way round; got {value}; expected one "
+                    f"entry at a time; write {key}.NAME=…, and {key}.NAME=null to remove one"
+                )
+                self.overrides.remove(word)
+                return self.compose(hydra, grid=grid)
             refused = plugins.refused(self.overrides, error, lambda words: self._composed(hydra, words, grid=grid))
-            raise ConfigError(together([*self.wrong, *(refused or [str(error).strip()])])) from error
+            raise ConfigError(together([*self.wrong, *(refused or [_said(error)])])) from error
         except (YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(together([*self.wrong, *damaged(self.places)])) from error
 
@@ -129,6 +137,22 @@ class Line:
 
 
 SEARCH = "search"
+
+
+def _unmergeable(overrides: Sequence[str], error: Exception) -> str | None:
+    """The word whose value is of another kind than what it would be merged with."""
+    if "container" not in str(error.__cause__):
+        return None
+    return next((word for word in overrides if str(error).startswith(f"Error merging override {word}")), None)
+
+
+def _said(error: Exception) -> str:
+    """Hydra's words, without the pluses that nobody typed."""
+    text = str(error).strip().replace("++", "")
+    if "incompatible container" in text:
+        where = text.partition(":")[0]
+        text = f"{where}: a list where names and values belong, or the other way round; write a name before each entry"
+    return text
 
 
 def _keys() -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from types import FrameType
 
 
 def main() -> None:
     """The console command `phmbench`."""
-    _answer_ctrl_c()
+    _begin()
     from phmbench import cli
 
     cli.main()
@@ -17,7 +18,7 @@ def main() -> None:
 
 def train() -> None:
     """`python train.py`."""
-    _answer_ctrl_c()
+    _begin()
     from phmbench import cli
 
     cli.train()
@@ -25,10 +26,17 @@ def train() -> None:
 
 def sweep() -> None:
     """`python sweep.py`."""
-    _answer_ctrl_c()
+    _begin()
     from phmbench import cli
 
     cli.sweep()
+
+
+def _begin() -> None:
+    """The user's own packages are found in the current folder, behind all that is installed, however a run is begun."""
+    _answer_ctrl_c()
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())
 
 
 def _answer_ctrl_c() -> None:

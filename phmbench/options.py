@@ -54,13 +54,14 @@ see also
   phmbench list GROUP    options with title, paper and parameters
   phmbench show …        the whole configuration, and where each value comes from
   phmbench check …       validate without running
-  --cfg job, -m, --config-dir DIR, --trust PACKAGE, --hydra-help"""
+  --cfg job, -m, --dry-run (of -m: check, and show what would start), --config-dir DIR, --trust PACKAGE, --hydra-help"""
 EXAMPLES_OF_SEARCH = """\
 examples
   python sweep.py search=[optim,wdcnn] n_trials=40 data=cwru         the same again goes on to 40
   python sweep.py model.width=16,32,64 hydra/sweeper/sampler=grid    a range on the command line
   python sweep.py … pruner=median hydra/launcher=joblib hydra.launcher.n_jobs=2
-  phmbench sweep-status outputs/sweeps/NAME                          how it stands"""
+  phmbench sweep-status outputs/sweeps/NAME                          how it stands
+  --dry-run                                                          check, and show what would start"""
 
 
 def file_of(group: str, name: str, places: Sequence[Place]) -> Path:

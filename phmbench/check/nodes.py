@@ -130,7 +130,8 @@ def _check_slot(where: str, value: object) -> list[Finding]:
         return [] if fits else [Finding(where, f"wrong value; got {show(value)}; expected a list of names or null")]
     if is_node(value) or (where == "model.front" and value is None):
         return []
-    return [Finding(where, f"wrong value; got {show(value)}; expected a node (_target_: …)")]
+    option = f"; write {where.replace('.', '/')}={value}" if isinstance(value, str) else ""
+    return [Finding(where, f"wrong value; got {show(value)}; expected a node (_target_: …){option}")]
 
 
 def check_mapping_of_nodes(where: str, value: object) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 
 from phmbench.check.findings import Finding
@@ -10,7 +11,10 @@ from phmbench.errors import ConfigError
 from phmbench.signatures import signature_of
 
 TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
-AT_LEAST = {"accumulate_grad_batches": 1, "gradient_clip_val": 0, "check_val_every_n_epoch": 1, "min_epochs": 0}
+AT_LEAST = {
+    "accumulate_grad_batches": 1, "gradient_clip_val": 0, "check_val_every_n_epoch": 1, "min_epochs": 0, "num_nodes": 1,
+    "num_sanity_val_steps": -1,
+}  # fmt: skip
 """Smallest value that means something."""
 POSITIVE = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "val_check_interval")
 """A whole number of batches, or a part of them: with none there is no fit, no choice, or no result."""
@@ -61,6 +65,11 @@ def _wrong(node: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     devices = node.get("devices")
     if node.get("accelerator") == "cpu" and not isinstance(devices, int) and devices not in (None, "auto", "1"):
         yield "devices", f"a CPU has no numbered devices; got {devices}; expected a number of processes"
+    elif number(devices) < (1 if node.get("accelerator") == "cpu" else -1) or number(devices) == 0:
+        yield "devices", f"no process at all; got {devices}; expected at least 1, or on GPUs -1 for all of them"
+    time = node.get("max_time")
+    if isinstance(time, str) and not re.fullmatch(r"\d+:\d+:\d+:\d+", time.strip()):
+        yield "max_time", f"no time; got {time}; expected days, hours, minutes and seconds, as 00:12:00:00"
 
 
 def number(value: object) -> float:

@@ -111,14 +111,19 @@ def _unsaid(split: Mapping[str, Any]) -> list[str]:
 
 def titled(cfg: Config) -> dict[str, Any]:
     """The sentence: group → (option, title)."""
+    from hydra.core.hydra_config import HydraConfig
+
     from phmbench import config, options
 
-    known = config.options(config.places())
+    folders = []  # of the command that composed the run: it has options of the user's own
+    if HydraConfig.initialized():
+        folders = [source.path for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
+    known = config.options(config.places(folders))
     sentence: dict[str, Any] = {}
     for group in ("task", "data", "model", "estimator", "trainer", "pipeline"):
         option = (cfg.get("choices") or {}).get(group)
         if option is not None:
-            found = known.get(group, {}).get(option)  # not there: it lay in a --config-dir
+            found = known.get(group, {}).get(option)  # not there: it lay elsewhere when the run was begun
             sentence[group] = (option, options.title(options.file_of(group, option, found))) if found else option
     return sentence
 

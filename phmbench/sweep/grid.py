@@ -140,7 +140,7 @@ def write_manifest(folder: Path, grid: Sequence[Job]) -> None:
     """`manifest.json`: each job of the grid with its words, its hash and how it stands."""
     from phmbench.record import atomic, lock
 
-    folder.mkdir(parents=True, exist_ok=True)
+    jobs.made(folder)
     listed = [
         {
             "folder": job.folder.name,

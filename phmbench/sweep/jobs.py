@@ -8,6 +8,7 @@ from its record, not from what the launcher says: a launcher may end before its 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -61,8 +62,41 @@ class Job:
 
 def content(config: Mapping[str, Any]) -> str:
     """A hash of what a run computes: equal for configurations that give the same run."""
+    return hashlib.sha256(json.dumps(anywhere(config), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def anywhere(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without the places of one machine: a data root is elsewhere on the next."""
     said = {key: value for key, value in config.items() if key not in ELSEWHERE}
-    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+    root, sources = str((config.get("paths") or {}).get("data")), (config.get("data") or {}).get("sources")
+    if isinstance(sources, Mapping):
+        said["data"] = {**said["data"], "sources": _below(root, sources)}
+    return said
+
+
+def _below(root: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _below(root, one) for key, one in value.items()}
+    within = isinstance(value, str) and (value == root or value.startswith(f"{root}/"))
+    return f"${{paths.data}}{value[len(root) :]}" if within else value
+
+
+def made(folder: Path) -> Path:
+    """The folder, made if it was not there.
+
+    Raises:
+        RecordError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise  # a full disk is said by name
+        raise RecordError(
+            f"{folder}: the folder of the sweep cannot be made; got {error.strerror or error}; expected a writable "
+            "place; choose another with hydra.sweep.dir=… or paths.output=…"
+        ) from error
+    return folder
 
 
 def named(config: Mapping[str, Any], sweep: Path) -> Path:
@@ -81,7 +115,7 @@ def write(job: Job, *, threads: int | None) -> None:
     """
     from phmbench.record import atomic
 
-    job.folder.mkdir(parents=True, exist_ok=True)
+    made(job.folder)
     said = {
         "config": job.config,
         "trusted": trust.of_environment(),

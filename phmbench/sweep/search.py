@@ -89,12 +89,13 @@ class SearchSweeper(Sweeper):
         settings.require_objectives(self.settings, base)
         pruner = samplers.resolved(self.settings.pruner, base, self.space.parameters)
         self.settings = replace(self.settings, pruner=pruner)
-        if self.dry_run:
-            unsent.show(self.config, self.folder, count=min(at_once(self.config), self.settings.n_trials))
-            return 0
         self.launcher = launcher(self.config, context=self.context, task_function=self.task_function)
         if self.settings.storage is not None:
             storage.opened(self.settings.storage, self.folder)  # refused before anything is written
+        if self.dry_run:
+            unsent.show(self.config, self.folder, count=min(at_once(self.config), self.settings.n_trials))
+            return 0
+        self._require_data(base)
         with workers.worker(self.folder, shared=self.settings.storage is not None) as self.worker:
             study = self._study(base)
             self._write_status(study)
@@ -104,6 +105,19 @@ class SearchSweeper(Sweeper):
                 self.folder, study, settings=self.settings, space=self.space, composer=self.composer,
                 launcher=self.launcher, failures=failures,
             )  # fmt: skip
+
+    def _require_data(self, base: Config) -> None:
+        """What no trial can mend ends the search before the first: sources that are not there, unless they are what is
+        searched.
+
+        Raises:
+            DataError: as a run would say.
+        """
+        from phmbench import build
+
+        if not studies.searches_recordings(one.key for one in self.space.parameters):
+            for name, node in base["data"]["sources"].items():
+                build.make(node, f"data.sources.{name}").fingerprint()
 
     def _space(self, arguments: Sequence[str]) -> Space:
         from phmbench.sweep import space

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from phmbench.config import Config, Search
 from phmbench.errors import ConfigError
+from phmbench.overrides import near
 from phmbench.sweep.study import OF_MODEL
 
 
@@ -77,7 +78,10 @@ def require_objectives(settings: Settings, base: Config) -> None:
 
     wrong = []
     for objective in settings.objectives:
-        if objective not in OF_MODEL:
+        if objective.startswith("model/") and objective not in OF_MODEL:
+            wrong.append(f"objectives: no such measure of a model; got '{objective}'; "
+                         f"{near(objective, OF_MODEL) or 'there are ' + ', '.join(OF_MODEL)}")  # fmt: skip
+        elif objective not in OF_MODEL:
             found = check_monitor({**base, "monitor": objective, "trainer": None})
             wrong += [str(finding).replace("monitor:", "objectives:", 1) for finding in found]
     if all(objective in OF_MODEL for objective in settings.objectives):

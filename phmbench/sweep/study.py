@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from phmbench.errors import ConfigError
 from phmbench.resolvers import metric_mode
-from phmbench.sweep.jobs import ELSEWHERE, standing
+from phmbench.sweep.jobs import anywhere, standing
 
 if TYPE_CHECKING:
     import optuna
@@ -106,7 +106,7 @@ def fixed(base: Config, searched: Sequence[str]) -> dict[str, Any]:
     groups = {"pruner"} | {key for key in searched if "/" in key} | {key for key in searched if key in base["choices"]}
     nodes = [key.replace("/", ".") for key in groups]
     flat = {f"choices.{group}": option for group, option in base["choices"].items() if group not in groups}
-    flat.update(_flat("", {key: value for key, value in base.items() if key not in ELSEWHERE}))
+    flat.update(_flat("", anywhere(base)))
     hidden = [key for key in searched if key not in groups] + nodes
     return {
         key: value for key, value in flat.items() if not any(key == one or key.startswith(f"{one}.") for one in hidden)

@@ -9,6 +9,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from phmbench.sweep import jobs
+
 log = logging.getLogger("phmbench")
 
 FILE = "sbatch.sh"
@@ -29,7 +31,7 @@ def show(config: DictConfig, folder: Path, *, count: int) -> None:
         return
     from phmbench.record import atomic
 
-    folder.mkdir(parents=True, exist_ok=True)
+    jobs.made(folder)
     atomic.write_text(folder / FILE, script(launcher, count=count))
     log.info("dry run: sbatch would be given %s", folder / FILE)
 

@@ -70,7 +70,7 @@ def machine() -> str:
 def alone(folder: Path) -> Iterator[None]:
     """One process of this folder at a time: to count the trials and ask for one more."""
     place = folder / FOLDER
-    place.mkdir(parents=True, exist_ok=True)
+    jobs.made(place)
     descriptor = lock.take(place, patience_s=600.0)
     try:
         yield

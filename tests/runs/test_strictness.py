@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -105,6 +106,54 @@ def test_no_data_names_the_command_that_gets_them(command: Command, tmp_path):
     assert done.code == 3
     assert "bearing-datasets" in done.err
     assert "build cwru" in done.err
+
+
+def test_without_a_root_the_command_is_named_too(command: Command, tmp_path):
+    done = command("data=cwru", env={"PHMBENCH_DATA": str(tmp_path / "nowhere")})
+    assert done.code == 3
+    assert "no folder of data sets" in done.err
+    assert f"bearing-datasets --root {tmp_path / 'nowhere'} build cwru" in done.err
+
+
+def test_a_list_in_the_place_of_names_does_not_hide_what_else_is_wrong(command: Command, tmp_path):
+    done = command("trainer.callbacks=[{_target_: pip.main}]", "model.widht=3", "task.split=units", program="check")
+    assert done.code == 2
+    assert "trainer.callbacks: a list where names and values belong, or the other way round; got [" in done.err
+    assert "model.widht: WDCNN has no parameter 'widht'" in done.err
+    assert "task.split: wrong value; got 'units'; expected a node (_target_: …); write task/split=units" in done.err
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    listed = "# @package _global_\ntrainer: {callbacks: [{_target_: pip.main}]}\n"
+    (tmp_path / "own" / "experiment" / "bad.yaml").write_text(listed)
+    done = command("--config-dir", "own", "experiment=bad", program="check")
+    assert done.code == 2
+    assert "a list where names and values belong, or the other way round; write a name before each entry" in done.err
+    assert "Cannot merge" not in done.err
+
+
+def test_dry_run_of_one_run_is_refused(command: Command):
+    done = command("--dry-run")
+    assert done.code == 2
+    assert "--dry-run: one run has no jobs to show; expected -m, or a search" in done.err
+    assert not done.folder.exists()
+
+
+def test_packages_of_the_current_folder_are_found_by_the_console_command(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "__init__.py").write_text("")
+    (tmp_path / "mine" / "model.py").write_text(
+        "class Mine:\n    def __init__(self, *, channels: int, window: int, wide: int = 3) -> None: ...\n"
+    )
+    (tmp_path / "own" / "model").mkdir(parents=True)
+    (tmp_path / "own" / "model" / "mine.yaml").write_text("# Mine\n_target_: mine.model.Mine\n")
+    words = ["check", "--config-dir", "own", "--trust", "mine", "model=mine", "model.wid=1"]
+    console = f"import sys; sys.path[0] = '/nowhere'; sys.argv = {['phmbench', *words]!r}\n"
+    console += "from phmbench.entry import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", console], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "model.wid: Mine has no parameter 'wid'; did you mean 'wide'?" in done.stderr
 
 
 def test_what_the_check_imports():

@@ -50,14 +50,13 @@ def test_a_grid_finds_its_own_folder_by_its_words(command: Command, tmp_path: Pa
 
 
 def test_a_job_that_fails_does_not_end_the_others_and_is_tried_again(command: Command):
-    words = (*QUICK, "-m", "task.optimizer.lr=-1,0.001")
+    words = (*QUICK, "-m", "task.optimizer.fused=true", "task.optimizer.foreach=true,false")
     done = command(*words)
     assert done.code == 2
-    assert "failed: task.optimizer: Invalid learning rate: -1" in done.err
+    assert "failed: task.optimizer: `fused` and `foreach` cannot be" in done.err
     assert sorted(states(done.folder)) == ["done", "failed"]
-    assert "1 of 2 jobs are not done: task.optimizer.lr=-1 (failed); the same command goes on with them" in " ".join(
-        (done.out + done.err).split()
-    )
+    said = " ".join((done.out + done.err).split())
+    assert "1 of 2 jobs are not done: task.optimizer.foreach=True (failed); the same command goes on with them" in said
     again = command(*words)
     assert again.code == 2
     assert "1 done, 1 failed" in again.out
@@ -90,6 +89,16 @@ def test_a_search_goes_on_to_as_many_trials_as_it_is_told(command: Command, tmp_
     other = command(*words, "n_trials=4", "task.optimizer.lr=0.001", program="sweep")
     assert other.code == 2
     assert "the study 'mine' was begun for another search" in other.err
+
+
+@needs_optuna
+def test_a_search_without_data_ends_before_its_first_trial(command: Command, tmp_path: Path):
+    """No trial could mend it; with the data there, the same command begins."""
+    words = ("data=mfpt", "search=[optim]", "n_trials=1", "sweep_name=mine", "paths.output=out", "trainer=cpu")
+    done = command(*words, program="sweep", env={"PHMBENCH_DATA": str(tmp_path / "nowhere")})
+    assert done.code == 3
+    assert "mfpt: no folder of data sets" in done.err
+    assert not (tmp_path / "out" / "sweeps" / "mine").exists()
 
 
 @needs_optuna

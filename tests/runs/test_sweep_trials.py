@@ -101,15 +101,20 @@ def test_all_ranks_of_a_pruned_trial_end(command: Command, tmp_path: Path):
 
 
 def test_a_failure_is_a_state_and_too_many_end_the_search(command: Command, tmp_path: Path):
-    words = ("task.optimizer.lr=choice(-1.0,1e-3)", "n_trials=3", "trainer.max_epochs=1")
+    words = (
+        "task.optimizer.fused=true",
+        "task.optimizer.foreach=choice(true,false)",
+        "n_trials=3",
+        "trainer.max_epochs=1",
+    )
     done = sweep(command, *words)
     assert done.code == 0, done.err
     assert counted(tmp_path)["COMPLETE"] == 3
     failed = [trial for trial in trials(tmp_path) if trial.state.name == "FAIL"]
     assert failed
-    assert "Invalid learning rate: -1" in failed[0].user_attrs["error"]
-    only = command(*QUICK, RANGE, "task.optimizer.lr=choice(-1.0,-2.0)", "max_failures=2", "sweep_name=bad",
-                   program="sweep")  # fmt: skip
+    assert "task.optimizer: `fused` and `foreach` cannot be" in failed[0].user_attrs["error"]
+    only = command(*QUICK, RANGE, "task.optimizer.fused=true", "task.optimizer.foreach=true", "max_failures=2",
+                   "sweep_name=bad", program="sweep")  # fmt: skip
     assert only.code == 1
     assert "2 trials failed one after the other (max_failures)" in only.out + only.err
     assert "no trial is complete" in " ".join(only.out.split())

@@ -23,6 +23,11 @@ TRAINER = {"_target_": "lightning.pytorch.Trainer", "accelerator": "cpu", "max_e
         ("enable_checkpointing", False, "not possible in a run; got False; the checkpoint that validation chose is "
                                         "what is tested; remove it"),
         ("barebones", True, "not possible in a run; got True; it leaves nothing to record; remove it"),
+        ("num_nodes", 0, "too small; got 0; expected at least 1"),
+        ("num_sanity_val_steps", -5, "too small; got -5; expected at least -1"),
+        ("devices", 0, "no process at all; got 0; expected at least 1, or on GPUs -1 for all of them"),
+        ("devices", -2, "no process at all; got -2"),
+        ("max_time", "foo", "no time; got foo; expected days, hours, minutes and seconds, as 00:12:00:00"),
         ("max_epochs", 0, "no epoch at all; got 0; expected at least 1, or -1 for no limit"),
         ("max_steps", 0, "no step at all; got 0; expected at least 1, or -1 for no limit"),
         ("strategy", "ddp_spawn", "starts processes of its own, as a run does; got ddp_spawn; choose ddp"),

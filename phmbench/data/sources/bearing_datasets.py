@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -120,10 +121,12 @@ class BearingDatasets:
         path = self.path / "manifest.json"
         if not self.root.is_dir():
             raise DataError(
-                f"{self.name}: no folder of data sets; got {self.root}; "
-                "expected the root of built rigs; set PHMBENCH_DATA (or paths.data) to it"
+                f"{self.name}: no folder of data sets; got {self.root}; expected the root of built rigs; set "
+                "PHMBENCH_DATA (or paths.data) to it, or build the rig there: "
+                f"`bearing-datasets --root {self.root} build {self.name}`"
             )
         if not path.is_file():
+            self._refuse_unknown_name()
             raise DataError(
                 f"{self.name}: not built; got no {path.name} in {self.path}; expected a built data set of "
                 f"bearing-datasets; run `bearing-datasets --root {self.root} build {self.name}`, or set "
@@ -135,6 +138,21 @@ class BearingDatasets:
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged(path.name, error) from error
         return dict(manifest)
+
+    def _refuse_unknown_name(self) -> None:
+        """A rig that nothing can build is none: a subset has a name of its own, and is built."""
+        import bearing_datasets  # imports pandas and pyarrow
+
+        known = list(bearing_datasets.list_datasets())
+        if self.name not in known:
+            close = difflib.get_close_matches(self.name, known, n=1)
+            expected = (
+                f"did you mean {close[0]!r}?" if close else f"expected one of its {len(known)}; see phmbench list data"
+            )
+            raise DataError(
+                f"{self.name}: no such rig; got no folder {self.path}, and bearing-datasets has none of that name; "
+                f"{expected}"
+            )
 
     def _metadata(self) -> pd.DataFrame:
         import pandas as pd

@@ -56,6 +56,25 @@ def test_the_content_leaves_out_where_a_run_lies_and_how_it_was_chosen():
     assert jobs.content(one) != jobs.content({**one, "seed": 1})
 
 
+def test_the_content_does_not_depend_on_where_a_machine_has_its_data():
+    def on(root: str, own: str) -> dict[str, Any]:
+        sources = {"cwru": {"root": root, "name": "cwru"}, "mine": {"root": own, "files": [f"{root}/a", f"{root}b"]}}
+        return {"paths": {"data": root}, "data": {"sources": sources, "window": 8}}
+
+    assert jobs.content(on("/a", "/x")) != jobs.content(on("/a", "/y"))  # a folder of one's own is what is read
+    found = jobs.anywhere(on("/a", "/x"))["data"]
+    assert found["sources"]["cwru"] == {"root": "${paths.data}", "name": "cwru"}
+    assert found["sources"]["mine"] == {"root": "/x", "files": ["/a/a", "/ab"]}
+    one, two = ({"paths": {"data": root}, "data": {"sources": {"c": {"root": root}}}} for root in ("/a", "/b/c"))
+    assert jobs.content(one) == jobs.content(two)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordError, match=r"the folder of the sweep cannot be made; got .*; expected a writable place"):
+        jobs.made(tmp_path / "file" / "sweep")
+
+
 def test_the_words_that_differ():
     made = [Job((*words, "data=cwru"), {}, Path()) for words in (("++seed=0", "model=a"), ("++seed=1", "model=a"))]
     assert grid.differing(made) == ["seed=0", "seed=1"]

@@ -138,6 +138,10 @@ def test_what_the_task_does_not_report_is_no_objective():
         settings.require_objectives(read("objectives=[val/macro_f2]"), base)
     with pytest.raises(ConfigError, match="expected a validation metric among them; add val/macro_f1"):
         settings.require_objectives(read("objectives=[model/parameters]"), base)
+    with pytest.raises(ConfigError, match=r"got 'model/params'; did you mean 'model/parameters'\?"):
+        settings.require_objectives(read("objectives=[val/macro_f1,model/params]"), base)
+    with pytest.raises(ConfigError, match="no such measure of a model; got 'model/zzz'; there are model/parameters"):
+        settings.require_objectives(read("objectives=[val/macro_f1,model/zzz]"), base)
 
 
 def test_a_sampler_by_its_option():

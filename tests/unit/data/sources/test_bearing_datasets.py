@@ -260,6 +260,15 @@ def test_femto(data):
     assert table["condition"].nunique() == 3
 
 
+def test_a_rig_that_nothing_builds_is_none(tmp_path):
+    with pytest.raises(DataError, match=r"cwri: no such rig; got no folder .*; did you mean 'cwru'\?"):
+        BearingDatasets(name="cwri", root=tmp_path).table()
+    with pytest.raises(DataError, match=r"zzz: no such rig; .* has none of that name; expected one of its 69; see"):
+        BearingDatasets(name="zzz", root=tmp_path).table()
+    with pytest.raises(DataError, match=r"ims: not built; got no manifest.json"):
+        BearingDatasets(name="ims", root=tmp_path).table()
+
+
 def test_a_root_that_is_no_folder(tmp_path):
     with pytest.raises(DataError, match=r"cwru: no folder of data sets; got .*nowhere; expected the root"):
         BearingDatasets(name="cwru", root=tmp_path / "nowhere").table()
