@@ -36,7 +36,8 @@ def summed(lines: Iterable[str]) -> list[dict[str, Any]]:
 def table(counted: Mapping[str, Any]) -> str:
     """The table of the page, between its marks."""
     rows = counted["rows"]
-    lines = [f"Counted on {counted['date']} by `{counted['command']}`: {counted['machine']}.", "",
+    lines = [f"Counted on {counted['date']} by `{counted['command']}`: {counted['machine']}.",
+             *([counted["note"]] if "note" in counted else []), "",
              "| what was done | times | survived |", "| --- | ---: | ---: |"]  # fmt: skip
     for kind in ORDER:
         own = [row for row in rows if row["kind"] == kind]
