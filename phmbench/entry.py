@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -33,10 +34,13 @@ def sweep() -> None:
 
 
 def _begin() -> None:
-    """The user's own packages are found in the current folder, behind all that is installed, however a run is begun."""
+    """Packages that the user trusts are found in the current folder, behind all that is installed, however a run is
+    begun: `python -m phmbench` would find them. Without trust nothing of that folder may be imported."""
     _answer_ctrl_c()
-    if not {"", os.getcwd()} & set(sys.path):
-        sys.path.append(os.getcwd())
+    trusts = any(word.startswith("--trust") for word in sys.argv) or os.environ.get("PHMBENCH_TRUST")
+    with contextlib.suppress(OSError):  # the folder may have been removed
+        if trusts and not {"", os.getcwd()} & set(sys.path):
+            sys.path.append(os.getcwd())
 
 
 def _answer_ctrl_c() -> None:

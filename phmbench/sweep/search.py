@@ -116,7 +116,7 @@ class SearchSweeper(Sweeper):
         from phmbench import build
 
         if not studies.searches_recordings(one.key for one in self.space.parameters):
-            for name, node in base["data"]["sources"].items():
+            for name, node in (base["data"].get("sources") or {}).items():
                 build.make(node, f"data.sources.{name}").fingerprint()
 
     def _space(self, arguments: Sequence[str]) -> Space:
