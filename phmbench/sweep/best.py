@@ -19,7 +19,7 @@ from phmbench.record import atomic
 from phmbench.record import log as record_log
 from phmbench.record.configuration import leaves
 from phmbench.record.screen import shown_path
-from phmbench.sweep import jobs, one_split, workers
+from phmbench.sweep import identity, jobs, one_split, workers
 from phmbench.sweep.jobs import Job
 from phmbench.sweep.trials import Row, Trials, said
 
@@ -147,7 +147,7 @@ def _literal(value: Any) -> Any:
 
 
 def _elsewhere(key: str) -> bool:
-    return key.partition(".")[0] in (*jobs.ELSEWHERE, "test")
+    return key.partition(".")[0] in (*identity.ELSEWHERE, "test")
 
 
 def _top(key: str, ours: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from phmbench.errors import ConfigError, PhmbenchError
-from phmbench.sweep import jobs, unsent
+from phmbench.sweep import identity, jobs, unsent
 from phmbench.sweep.composing import Check, Composer
 from phmbench.sweep.jobs import Job
 from phmbench.sweep.launchers import parts, prepared, threads
@@ -103,7 +103,7 @@ class GridSweeper(Sweeper):
             except ConfigError as error:
                 wrong += [message for message in str(error).splitlines() if message not in wrong]
             else:
-                folder = jobs.named(config, sweep)
+                folder = identity.named(config, sweep)
                 found.setdefault(folder, Job(words, config, folder))
         if wrong:
             raise ConfigError("\n".join(wrong))
@@ -144,7 +144,7 @@ def write_manifest(folder: Path, grid: Sequence[Job]) -> None:
     listed = [
         {
             "folder": job.folder.name,
-            "hash": jobs.content(job.config),
+            "hash": identity.content(job.config),
             "words": [word.lstrip("+") for word in job.words],
             "state": jobs.standing(job.folder),
         }

@@ -9,7 +9,6 @@ from its record, not from what the launcher says: a launcher may end before its 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -35,8 +34,6 @@ TRIAL = "PHMBENCH_TRIAL"
 has none, and reports to nobody."""
 CUT_OFF = ("new", "interrupted")
 """How a job stands that is to be begun, or gone on with."""
-ELSEWHERE = ("paths", "choices")
-"""Keys that do not change what a run computes: where it lies, and by which words it was chosen."""
 
 
 @dataclass(frozen=True)
@@ -60,27 +57,6 @@ class Job:
     aside: bool = False
 
 
-def content(config: Mapping[str, Any]) -> str:
-    """A hash of what a run computes: equal for configurations that give the same run."""
-    return hashlib.sha256(json.dumps(anywhere(config), sort_keys=True, default=str).encode()).hexdigest()
-
-
-def anywhere(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration without the places of one machine: a data root is elsewhere on the next."""
-    said = {key: value for key, value in config.items() if key not in ELSEWHERE}
-    root, sources = str((config.get("paths") or {}).get("data")), (config.get("data") or {}).get("sources")
-    if isinstance(sources, Mapping):
-        said["data"] = {**said["data"], "sources": _below(root, sources)}
-    return said
-
-
-def _below(root: str, value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _below(root, one) for key, one in value.items()}
-    within = isinstance(value, str) and (value == root or value.startswith(f"{root}/"))
-    return f"${{paths.data}}{value[len(root) :]}" if within else value
-
-
 def made(folder: Path) -> Path:
     """The folder, made if it was not there.
 
@@ -97,13 +73,6 @@ def made(folder: Path) -> Path:
             "place; choose another with hydra.sweep.dir=… or paths.output=…"
         ) from error
     return folder
-
-
-def named(config: Mapping[str, Any], sweep: Path) -> Path:
-    """The folder of a job in that of its sweep: named by what is chosen, and by its content."""
-    from phmbench.resolvers import run_name
-
-    return sweep / f"{run_name(config['choices'])}-{content(config)[:8]}"
 
 
 def write(job: Job, *, threads: int | None) -> None:

@@ -19,7 +19,7 @@ from phmbench import interrupt
 from phmbench.config import Config
 from phmbench.errors import ConfigError
 from phmbench.record.log import hidden
-from phmbench.sweep import jobs, screen, unsent, workers
+from phmbench.sweep import identity, jobs, screen, unsent, workers
 from phmbench.sweep import study as studies
 from phmbench.sweep.composing import Check, Composer
 from phmbench.sweep.jobs import Job
@@ -95,7 +95,7 @@ class SearchSweeper(Sweeper):
         if self.dry_run:
             unsent.show(self.config, self.folder, count=min(at_once(self.config), self.settings.n_trials))
             return 0
-        self._require_data(base)
+        studies.require_data(base, self.space.parameters)
         with workers.worker(self.folder, shared=self.settings.storage is not None) as self.worker:
             study = self._study(base)
             self._write_status(study)
@@ -105,19 +105,6 @@ class SearchSweeper(Sweeper):
                 self.folder, study, settings=self.settings, space=self.space, composer=self.composer,
                 launcher=self.launcher, failures=failures,
             )  # fmt: skip
-
-    def _require_data(self, base: Config) -> None:
-        """What no trial can mend ends the search before the first: sources that are not there, unless they are what is
-        searched.
-
-        Raises:
-            DataError: as a run would say.
-        """
-        from phmbench import build
-
-        if not studies.searches_recordings(one.key for one in self.space.parameters):
-            for name, node in (base["data"].get("sources") or {}).items():
-                build.make(node, f"data.sources.{name}").fingerprint()
 
     def _space(self, arguments: Sequence[str]) -> Space:
         from phmbench.sweep import space
@@ -276,14 +263,13 @@ class SearchSweeper(Sweeper):
         """None where the check refuses the values together: then the trial has failed."""
         from phmbench.sweep import space
 
-        chosen = space.suggest(trial, self.space.parameters)
-        words = space.words(chosen)
+        words = space.words(chosen := space.suggest(trial, self.space.parameters))
         try:
             config = on_one_split(self.composer.job([*self.space.fixed, *words]), seed=int(self.composer.config.seed))
         except ConfigError as error:
             self.outcomes.failed(trial, str(error))
             return None
-        folder = jobs.named(config, self.folder)
+        folder = identity.named(config, self.folder)
         trial.set_user_attr("worker", self.worker.name)
         trial.set_user_attr("folder", folder.name)
         reporting = {

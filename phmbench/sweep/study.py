@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from phmbench.errors import ConfigError
 from phmbench.resolvers import metric_mode
-from phmbench.sweep.jobs import anywhere, standing
+from phmbench.sweep.identity import anywhere
+from phmbench.sweep.jobs import standing
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
     from phmbench.config import Config
+    from phmbench.sweep.parameter import Parameter
 
 IDENTITY = "phmbench"
 DATA = "data"
@@ -143,6 +145,19 @@ def searches_recordings(keys: Iterable[str]) -> bool:
     """Whether trials differ in the recordings that they read, by the keys that are searched."""
     plain = [key.replace("/", ".") for key in keys]
     return any(key == one or (one != "data" and key.startswith(f"{one}.")) for key in plain for one in OF_STORES)
+
+
+def require_data(base: Config, searched: Sequence[Parameter]) -> None:
+    """What no trial can mend ends the search before the first: sources that are not there, unless they are searched.
+
+    Raises:
+        DataError: as a run would say.
+    """
+    from phmbench import build
+
+    if not searches_recordings(one.key for one in searched):
+        for name, node in (base["data"].get("sources") or {}).items():
+            build.make(node, f"data.sources.{name}").fingerprint()
 
 
 def require_same_data(study: optuna.Study, key: str) -> None:

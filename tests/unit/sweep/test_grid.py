@@ -19,7 +19,7 @@ from hydra.types import HydraContext
 from phmbench.command_line import Line, checked, choices
 from phmbench.errors import ConfigError, DataError, RecordError
 from phmbench.resolvers import digest
-from phmbench.sweep import grid, jobs, launchers
+from phmbench.sweep import grid, identity, jobs, launchers
 from phmbench.sweep.composing import Composer
 from phmbench.sweep.jobs import Job
 
@@ -52,8 +52,8 @@ def test_the_digest_does_not_depend_on_the_order_of_words():
 
 def test_the_content_leaves_out_where_a_run_lies_and_how_it_was_chosen():
     one = {"seed": 0, "paths": {"output": "a"}, "choices": {"model": "wdcnn"}}
-    assert jobs.content(one) == jobs.content({"choices": {}, "paths": {}, "seed": 0})
-    assert jobs.content(one) != jobs.content({**one, "seed": 1})
+    assert identity.content(one) == identity.content({"choices": {}, "paths": {}, "seed": 0})
+    assert identity.content(one) != identity.content({**one, "seed": 1})
 
 
 def test_the_content_does_not_depend_on_where_a_machine_has_its_data():
@@ -61,12 +61,12 @@ def test_the_content_does_not_depend_on_where_a_machine_has_its_data():
         sources = {"cwru": {"root": root, "name": "cwru"}, "mine": {"root": own, "files": [f"{root}/a", f"{root}b"]}}
         return {"paths": {"data": root}, "data": {"sources": sources, "window": 8}}
 
-    assert jobs.content(on("/a", "/x")) != jobs.content(on("/a", "/y"))  # a folder of one's own is what is read
-    found = jobs.anywhere(on("/a", "/x"))["data"]
+    assert identity.content(on("/a", "/x")) != identity.content(on("/a", "/y"))  # a folder of one's own is what is read
+    found = identity.anywhere(on("/a", "/x"))["data"]
     assert found["sources"]["cwru"] == {"root": "${paths.data}", "name": "cwru"}
     assert found["sources"]["mine"] == {"root": "/x", "files": ["/a/a", "/ab"]}
     one, two = ({"paths": {"data": root}, "data": {"sources": {"c": {"root": root}}}} for root in ("/a", "/b/c"))
-    assert jobs.content(one) == jobs.content(two)
+    assert identity.content(one) == identity.content(two)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
@@ -135,7 +135,7 @@ def test_a_job_composed_in_a_copy_is_the_one_that_the_command_gives(composer: Co
     )
     for words in many:
         expected = composed("data=simulated", *(word.removeprefix("++") for word in words))
-        assert jobs.content(composer.job(words)) == jobs.content(expected), words
+        assert identity.content(composer.job(words)) == identity.content(expected), words
 
 
 def test_a_job_leaves_nothing_behind_in_the_next(composer: Composer):
@@ -159,7 +159,7 @@ def test_a_job_is_read_as_it_was_written(tmp_path: Path):
     jobs.write(job, threads=2)
     said = jobs.read(job.folder)
     assert (said["config"], said["threads"], said["trial"]) == (job.config, 2, None)
-    assert jobs.named(job.config, tmp_path) == tmp_path / f"dg-wdcnn-cwru-{jobs.content(job.config)[:8]}"
+    assert identity.named(job.config, tmp_path) == tmp_path / f"dg-wdcnn-cwru-{identity.content(job.config)[:8]}"
     assert jobs.standing(job.folder) == "new"
 
 
