@@ -69,7 +69,9 @@ class Profile(NamedTuple):
         total = self.seconds or 1.0
         share = {name: sum(self.parts[part] for part in parts) / total for name, parts in TOGETHER.items()}
         name = max(share, key=lambda key: share[key])
-        return f"{100 * share[name]:.0f} % of the time is {self._advice(name)}"
+        mostly = self.parts["profiling"] > total / 2
+        short = "; most of it went into the trace: a longer run says more" if mostly else ""
+        return f"{100 * share[name]:.0f} % of the time is {self._advice(name)}{short}"
 
     def _advice(self, name: str) -> str:
         has = self.settings

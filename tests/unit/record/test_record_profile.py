@@ -52,7 +52,11 @@ def of(settings: dict[str, Any] | None = None, **seconds: float) -> dict[str, An
         ({"set_up": 1.0}, {}, "set-up before the first batch, paid once a fit: trainer.max_epochs"),
         ({"set_up": 1.0}, {"num_workers": 2}, "data.num_workers=0 starts no processes, now 2"),
         ({"rest": 1.0}, {}, "Lightning's loop around the steps: data.batch_size=128"),
-        ({"profiling": 3.0, "data": 1.0}, {}, "25 % of the time is waiting for data"),
+        (
+            {"profiling": 3.0, "data": 1.0},
+            {},
+            "25 % of the time is waiting for data: data.num_workers=2; most of it went into the trace: a longer run",
+        ),
     ],
 )
 def test_the_sentence_names_the_bottleneck_and_a_setting(
