@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -46,12 +48,25 @@ def failures(record: Record | None = None) -> Iterator[None]:
             _tell(error, failure)
         if record is not None:
             record.fail(failure)
+        if other is not None:
+            _outlive(*json.loads(other)[2:])
         raise failure from error
+
+
+def _outlive(host: str, process: int) -> None:
+    """Wait until the process that failed has ended, if it is on this machine: launchers name the first that ends."""
+    end = time.monotonic() + rank.PATIENCE
+    while host == socket.gethostname() and time.monotonic() < end:
+        try:
+            os.kill(process, 0)  # no signal: whether it is there, or has ended and the launcher has not seen it yet
+        except OSError:
+            return
+        time.sleep(0.05)
 
 
 def _heard(told: str) -> PhmbenchError:
     """What another rank has told; its traceback is for log.txt."""
-    text, lines = json.loads(told)
+    text, lines, *_ = json.loads(told)
     failure = PhmbenchError(text)
     failure.add_note(lines)
     return failure
@@ -73,7 +88,8 @@ def _named(error: BaseException, *, lost: bool) -> PhmbenchError:
 def _tell(error: BaseException, failure: PhmbenchError) -> None:
     """To the other ranks, and to torchrun, which shows the traceback."""
     with suppress(RuntimeError):  # the store has gone with the process that kept it
-        ranks.board().failed(json.dumps([str(failure), "".join(traceback.format_exception(error))]))
+        lines = "".join(traceback.format_exception(error))
+        ranks.board().failed(json.dumps([str(failure), lines, socket.gethostname(), os.getpid()]))
     file = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if file and isinstance(error, Exception):
         rank.tell(error, Path(file))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import os
 import signal
+import socket
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,9 @@ class Dies(Callback):
 
     Args:
         where: name of the hook, such as on_train_batch_start.
-        how: "raise", "exit" (at once, with code 3), "kill" (SIGKILL), "sleep" (for an hour, all ranks) or "spoil" (its
-            gradients are NaN, of which the step run again shows nothing).
+        how: "raise", "late" (the same, and its process stays for some seconds without its connections), "exit"
+            (at once, with code 3), "kill" (SIGKILL), "sleep" (for an hour, all ranks) or "spoil" (its gradients are
+            NaN, of which the step run again shows nothing).
         epoch: the first in which it happens, from 0.
         once: a file that is there once it has happened; None: it happens each time.
     """
@@ -39,7 +43,10 @@ class Dies(Callback):
             if self.once.exists():
                 return
             self.once.touch()
-        if self.how == "raise":
+        if self.how == "late":
+            ending = sys.exit
+            sys.exit = lambda code: (_linger(), ending(code))
+        if self.how in ("raise", "late"):
             raise ZeroDivisionError("what a user's own class could raise")
         if self.how == "exit":
             os._exit(3)
@@ -49,3 +56,13 @@ class Dies(Callback):
                 parameter.grad = torch.full_like(parameter, math.nan)
             return
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _linger() -> None:
+    """What a slow end looks like to the others: the connections are closed, and the process is still there."""
+    for number in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError):
+            connection = socket.socket(fileno=os.dup(number))
+            connection.getpeername()  # one that listens has none, and gloo would abort the process if it closed
+            connection.shutdown(socket.SHUT_RDWR)
+    time.sleep(3)

@@ -92,25 +92,29 @@ def test_two_machines_by_srun(tmp_path: Path, cache: Path):
     assert json.loads(record.read_text())["batch"]["processes"] == 2
 
 
-@pytest.mark.parametrize(
-    ("how", "said"),
-    [
-        ("raise", "rank 1 failed: ZeroDivisionError: what a user's own class could raise"),
-        ("kill", "rank 0 ended: another process is gone"),
-    ],
-)
-def test_a_rank_that_dies_ends_the_run(how: str, said: str, tmp_path: Path, cache: Path):
-    """The record says failed, with what the rank told before it ended; torchrun names the rank."""
+TOLD = "rank 1 failed: ZeroDivisionError: what a user's own class could raise"
+
+
+@pytest.mark.parametrize("how", ["raise", "late", "kill"])
+def test_a_rank_that_dies_ends_the_run(how: str, tmp_path: Path, cache: Path):
+    """The record says what the rank told before it ended; torchrun names the rank.
+
+    A killed one tells nothing: whether the other sees first that it is gone, or is first told to end, is a race.
+    """
     words = (*TINY, "task/split=recordings", "trainer=ddp_cpu", "model=spectral_linear", "--trust", "tests")
     dies = dying("on_train_batch_start", how)
     run = tmp_path / "run"
     done = torchrun(str(ROOT / "train.py"), *words, *dies, f"hydra.run.dir={run}", folder=tmp_path, cache=cache)
     assert done.returncode != 0
-    assert said in done.stderr
-    assert re.search(r"Root Cause .*\n.*\n.*\n.*host .*\n  rank      : 1 ", done.stderr)
-    assert Record.attach(run).state == "failed"
-    assert said in json.loads((run / "status.json").read_text())["error"]
-    assert ("in _die" in (run / "log.txt").read_text()) is (how == "raise")
+    assert re.search(r"Root Cause .*\n.*\n.*\n.*host .*\n  rank      : 1 ", done.stderr), done.stderr
+    state = Record.attach(run).state
+    said = {"failed": "rank 0 ended: another process is gone", "interrupted": "interrupted; go on with it"}
+    assert (said[state] if how == "kill" else TOLD) in done.stderr
+    assert state == "failed" or how == "kill"
+    if state == "failed":
+        told = json.loads((run / "status.json").read_text())["error"]
+        assert (said[state] if how == "kill" else TOLD) in told
+    assert ("in _die" in (run / "log.txt").read_text()) is (how != "kill")
 
 
 def test_a_grid_with_repeats_and_its_resumption(tmp_path: Path, cache: Path):
