@@ -9,9 +9,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from phmbench import instead
+from phmbench import instead, rigs
 from phmbench.errors import ConfigError
-from phmbench.overrides import near
 
 if TYPE_CHECKING:  # annotations are read from the source, by `check`
     from annotated_types import Ge, Le
@@ -196,7 +195,7 @@ def plain(composed: DictConfig, where: Sequence[Place]) -> Config:
     others = {"hydra", *Search.__dataclass_fields__}
     job = OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in others])
     try:
-        _expand_rigs(job, where)
+        rigs.expand(job, [place.path / "data" for place in where])
         config: Any = OmegaConf.to_container(job, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(
@@ -226,29 +225,6 @@ def forbidden(composed: DictConfig) -> list[str]:
                 f"hydra.{part}: cannot run a grid here; got {target}; expected one of {', '.join(known)}; remove it"
             )
     return found
-
-
-def _expand_rigs(job: DictConfig, where: Sequence[Place]) -> None:
-    """data=bearings: `rigs` names data options, whose sources are taken."""
-    from omegaconf import OmegaConf, open_dict
-
-    rigs = OmegaConf.select(job, "data.rigs")
-    if rigs is None:
-        return
-    if OmegaConf.select(job, "data.sources"):
-        raise ConfigError("data.rigs: only data=bearings combines rigs; choose data=bearings data.rigs=[…]")
-    files = {f.stem: f for place in where for f in (place.path / "data").glob("*.yaml") if not f.name.startswith("_")}
-    rigs = [rigs] if isinstance(rigs, str) else list(rigs)
-    unknown = [rig for rig in rigs if rig not in files or rig == "bearings"]
-    if unknown or not rigs:
-        words = "; ".join(f"{rig!r}: {near(str(rig), files) or 'no such data option'}" for rig in unknown)
-        raise ConfigError(f"data.rigs: names of data options, such as [cwru,mfpt]; got {rigs}; {words or 'name one'}")
-    with open_dict(job):
-        job.data.sources = {}
-        for rig in rigs:
-            for name, node in OmegaConf.load(files[rig]).sources.items():
-                job.data.sources[name] = node
-        del job.data["rigs"]
 
 
 def save(config: Config, path: Path) -> None:

@@ -37,6 +37,10 @@ class Collected(NamedTuple):
         """(N, K)."""
         return self.logits.sigmoid() if self.independent else self.logits.softmax(1)
 
+    def of(self, mask: Tensor) -> Collected:
+        """The windows of a mask, (N,) bool."""
+        return self._replace(logits=self.logits[mask], label=self.label[mask], window=self.window[mask])
+
 
 class _Buffers(NamedTuple):
     logits: Tensor
@@ -222,10 +226,39 @@ def classification_metrics(
                 f"groups: {axis} {name} needs a mask of its windows; got {mask.dtype} of shape {tuple(mask.shape)}; "
                 f"expected torch.bool of shape {tuple(collected.label.shape)}; compare the group of each window with it"
             )
-        counts = _counts(Collected(collected.logits[mask], collected.label[mask], collected.window[mask]))
+        counts = _counts(collected.of(mask))
         metrics[f"{axis}/{name}/accuracy"] = _accuracy(counts)
         metrics[f"{axis}/{name}/macro_f1"] = float(_recall_and_f1(counts)[1].nanmean())
     return metrics
+
+
+def calls(collected: Collected, classes: tuple[str, ...], foreign: Mapping[str, Tensor]) -> dict[str, float]:
+    """What was called that is not there, and what was called that has no name.
+
+    `false_calls`, where the scored windows lack a class of the label space: the share of them that is called such a
+    class. `foreign/<class>/<called>`: of the windows of a class that the label space lacks, the share that each class
+    is called; these are never scored. NaN where a score is not finite.
+
+    Args:
+        collected: of a whole set; the label of windows that are not scored is −1.
+        classes: K names, in label order.
+        foreign: class to rows of the window index.
+    """
+
+    def shares(part: Collected) -> Tensor:
+        given = torch.bincount(part.logits.argmax(1), minlength=len(classes)).double() / len(part.label)
+        return given if bool(part.logits.isfinite().all()) else torch.full_like(given, math.nan)
+
+    found, scored = {}, collected.of(collected.label >= 0)
+    absent = torch.bincount(scored.label, minlength=len(classes)) == 0
+    if len(scored.label) and bool(absent.any()):
+        found["false_calls"] = float(shares(scored)[absent].sum())
+    for name, rows in foreign.items():
+        part = collected.of(torch.isin(collected.window, rows))
+        if len(part.label):
+            shared = zip(classes, shares(part), strict=True)
+            found |= {f"foreign/{name}/{called}": float(share) for called, share in shared}
+    return found
 
 
 def _counts(collected: Collected) -> Tensor:

@@ -43,6 +43,7 @@ class Assignment(NamedTuple):
     class_sources: Mapping[str, tuple[str, ...]] = {}  # class → the training domains (or rigs) that have it
     notes: tuple[str, ...] = ()  # what a reader must know: classes dropped, a class from one rig alone, weak level
     leaky: bool = False  # known to leak; for reproducing literature only
+    foreign: NDArray[np.int64] | None = None  # rows of the target whose class no source has: called, never scored
 
 
 class Context(NamedTuple):

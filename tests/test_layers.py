@@ -167,6 +167,7 @@ def test_only_build_makes_objects_from_configurations(file: Path):
         "run",
         "command_line",
         "resolvers",
+        "rigs",
         "pipelines",
         "training",
         "record",

@@ -99,19 +99,27 @@ def _of_views(data: object) -> Iterator[Finding]:
 
 
 def _of_envelopes(config: Mapping[str, object]) -> Iterator[Finding]:
-    """An envelope of recordings that are envelopes has no meaning."""
+    """An envelope of recordings that are envelopes has no meaning, nor has a signal that is taken for one."""
     data, model, estimator = config.get("data"), config.get("model"), config.get("estimator")
-    if not isinstance(data, Mapping) or data.get("view") != "envelope_angle":
-        return
+    enveloped = isinstance(data, Mapping) and data.get("view") == "envelope_angle"
     front = model.get("front") if isinstance(model, Mapping) else None
     several = front.get("fronts") if isinstance(front, Mapping) else None
     for one in (front, *(several.values() if isinstance(several, Mapping) else ())):
-        if _name(one) in OF_ENVELOPES:
-            what = (
-                f"takes the envelope of what is one; got {_name(one)} and data.view=envelope_angle; expected spectrum"
-            )
-            yield Finding("model.front", f"{what}, which is then one of orders, or none; choose model/front=spectrum")
+        if _name(one) not in OF_ENVELOPES or not isinstance(one, Mapping):
+            continue
+        told = one.get("enveloped") is True
+        if enveloped and not told:
+            what = f"takes the envelope of what is one; got {_name(one)} and data.view=envelope_angle"
+            yield Finding("model.front", f"{what}; set model.front.enveloped=true, or choose model/front=spectrum")
             return
+        if told and not enveloped:
+            yield Finding(
+                "model.front.enveloped",
+                "takes for an envelope what is none; got true; choose data.view=envelope_angle, or leave it out",
+            )
+            return
+    if not enveloped:
+        return
     features = estimator.get("features") if isinstance(estimator, Mapping) else None
     if isinstance(features, Mapping) and (features.get("band") is not None or features.get("whiten") is True):
         what = "takes the envelope of what is one; got a band or whitening and data.view=envelope_angle; expected none"

@@ -278,6 +278,12 @@ class VibrationData(LightningDataModule):
         )
         self._index_facts(self.table)
 
+    @property
+    def foreign(self) -> NDArray[np.int64]:
+        """Rows of the target's windows whose class has no output: tested for what they are called, never scored."""
+        rows = self.assignment.foreign
+        return np.zeros(0, np.int64) if rows is None else rows
+
     def _index_facts(self, table: pd.DataFrame) -> None:
         """Per recording: what the context tells of its windows."""
         code = {name: i for i, name in enumerate(self.classes)}
@@ -343,7 +349,7 @@ class VibrationData(LightningDataModule):
         Raises:
             LeakageError: samples are shared.
         """
-        rows = self.assignment.test
+        rows = np.union1d(self.assignment.test, self.foreign)
         return overlap(rows, known, table=self.table, windows=self.windows, window=self.window)
 
     def inherit(self, known: Seen) -> None:
@@ -387,15 +393,18 @@ class VibrationData(LightningDataModule):
     def _test_only(self, classes: tuple[str, ...], domains: tuple[str, ...]) -> None:
         """Keep the test windows of these classes, and no others; audited anew."""
         foreign = sorted(set(self.assignment.classes) - set(classes))
-        known = np.array([label in classes for label in self.table["label"]])
-        test = self.assignment.test[known[self.windows.recording[self.assignment.test]]]
+        every = np.union1d(self.assignment.test, self.foreign)
+        known = np.array([label in classes for label in self.table["label"]])[self.windows.recording[every]]
+        test = every[known]
         if not len(test):
             raise DataError(
                 f"init: the checkpoint tells {', '.join(classes)}; the test set has none of them "
                 f"({', '.join(foreign)}); choose data with at least one of its classes"
             )
         none = np.zeros(0, np.int64)
-        notes = [f"classes that the checkpoint does not know are left out: {', '.join(foreign)}"] if foreign else []
+        notes = (
+            [f"called, not scored, because the checkpoint does not know them: {', '.join(foreign)}"] if foreign else []
+        )
         self._take(
             self.assignment._replace(
                 train=none,
@@ -407,6 +416,7 @@ class VibrationData(LightningDataModule):
                 class_sources={},
                 notes=("nothing is trained here: what train+val share is what the checkpoint has seen", *notes),
                 leaky=False,
+                foreign=every[~known],
             )
         )
 
@@ -484,6 +494,8 @@ class VibrationData(LightningDataModule):
     def _loader(self, name: SetName) -> DataLoader[Batch]:
         self.assign()
         rows: NDArray[np.int64] = getattr(self.assignment, name)
+        if name == "test":
+            rows = np.union1d(rows, self.foreign)
         trainer = self.trainer
         rank, ranks = (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
         batches = Batches(

@@ -84,8 +84,16 @@ def envelope_spectrum(
     Shapes: (B, C, L // 2 + 1), line k at k · rate / L in Hz.
     """
     low, high = (torch.as_tensor(edge, device=signal.device).expand(len(signal)) for edge in (low_hz, high_hz))
-    envelope = squared_envelope(signal, rate_hz, low_hz=low, high_hz=high)
-    taper = torch.hann_window(signal.shape[-1], device=signal.device)
-    spectrum: Tensor = torch.fft.rfft(envelope * taper).abs() / taper.sum()
-    power = envelope.square().mean(-1, keepdim=True).sqrt()
+    return tapered_spectrum(squared_envelope(signal, rate_hz, low_hz=low, high_hz=high))
+
+
+def tapered_spectrum(envelope: Tensor) -> Tensor:
+    """Amplitudes of the spectrum of what is an envelope already, over its deviation from its mean.
+
+    Shapes: (B, C, L) to (B, C, L // 2 + 1), zeros of a constant.
+    """
+    centred = envelope.float() - envelope.float().mean(-1, keepdim=True)
+    taper = torch.hann_window(envelope.shape[-1], device=envelope.device)
+    spectrum: Tensor = torch.fft.rfft(centred * taper).abs() / taper.sum()
+    power = centred.square().mean(-1, keepdim=True).sqrt()
     return spectrum / torch.where(power > 0, power, 1.0)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from phmbench.config import Config
 from phmbench.errors import ConfigError
 from phmbench.estimators.contract import Rows
-from phmbench.metrics import Collected, classification_metrics
+from phmbench.metrics import Collected, calls, classification_metrics
 from phmbench.record import Record
+from phmbench.training import parted
 
 if TYPE_CHECKING:
     from phmbench.data.datamodule import VibrationData
@@ -48,8 +49,7 @@ def _fitted(cfg: Config, record: Record, data: VibrationData, estimator: Estimat
 
     begun = time.perf_counter()
     sets = {name: getattr(data.assignment, name) for name in ("train", "val", "test")}
-    if not cfg["test"]:
-        sets["test"] = sets["test"][:0]
+    sets["test"] = np.union1d(sets["test"], data.foreign)[: None if cfg["test"] else 0]
     tables = _tables(data, sets, estimator, seed=cfg["seed"])
     _leave_out_unknown(data, sets, tables, estimator)
     described = time.perf_counter()
@@ -58,8 +58,10 @@ def _fitted(cfg: Config, record: Record, data: VibrationData, estimator: Estimat
     chosen = time.perf_counter()
     metrics, confusion = {f"val/{name}": value for name, value in validation.items()}, None
     if cfg["test"]:
-        tested = _collected(data, sets["test"], fitted.scores(tables["test"]))
-        metrics |= {f"test/{name}": value for name, value in _metrics(data, tested, groups=True).items()}
+        every = _collected(data, sets["test"], fitted.scores(tables["test"]))
+        tested = every.of(every.label >= 0)  # the others are of classes that no source has: called, never scored
+        found = _metrics(data, tested, groups=True) | calls(every, data.classes, parted.foreign(data))
+        metrics |= {f"test/{name}": value for name, value in found.items()}
         confusion = _keep(record, data, tested)
     seconds = {
         "set_up": described - begun,
@@ -171,11 +173,9 @@ def _metrics(data: VibrationData, collected: Collected, *, groups: bool = False)
     import torch
     from torch.nn.functional import cross_entropy
 
-    from phmbench.training import fit
-
     found = {"loss": float(cross_entropy(collected.logits.float(), collected.label))}
     found |= classification_metrics(collected, data.classes)
-    for axis, members in (fit.groups(data) if groups else {}).items():
+    for axis, members in (parted.groups(data) if groups else {}).items():
         masks = {name: torch.isin(collected.window, rows) for name, rows in members.items()}
         found |= classification_metrics(collected, data.classes, masks, axis=axis)
     return found

@@ -30,7 +30,7 @@ def run(*, cfg: Config, record: Record, windows: Literal["test", "all"]) -> dict
         ConfigError: no `init`, or not a checkpoint of phmbench.
         LeakageError: the checkpoint was trained or selected on samples of the test set.
     """
-    from phmbench.pipelines.outcome import describe, prepared
+    from phmbench.pipelines.outcome import describe, network, prepared
     from phmbench.training import ranks
     from phmbench.training.launch import launch
 
@@ -39,10 +39,10 @@ def run(*, cfg: Config, record: Record, windows: Literal["test", "all"]) -> dict
             "profile: it is the fit that is looked at; got profile=true with pipeline=evaluate, which trains nothing; "
             "leave it out, or choose pipeline=fit_test"
         )
-    asked = _name(cfg)
+    asked = network(cfg)
     cfg, checkpoint = with_parts(cfg)
-    if _name(cfg) != asked:
-        record.warn(f"model: {_name(cfg)} is tested, which the checkpoint holds, and not {asked}")
+    if network(cfg) != asked:
+        record.warn(f"model: {network(cfg)} is tested, which the checkpoint holds, and not {asked}")
     processes = ranks.processes(cfg["trainer"])
     state, every = checkpoint["VibrationData"], windows == "all"
     data = prepared(cfg, record, processes=processes, adopt=state, test_all=every)
@@ -62,6 +62,7 @@ def with_parts(cfg: Config) -> tuple[Config, dict[str, Any]]:
         ConfigError: no `init`, not a checkpoint of phmbench, or one that names targets that are not trusted.
     """
     from phmbench.check import require
+    from phmbench.pipelines.outcome import network
     from phmbench.training.checkpoints import read_checkpoint
 
     if cfg["init"] is None:
@@ -74,7 +75,7 @@ def with_parts(cfg: Config) -> tuple[Config, dict[str, Any]]:
     require(cfg)
     if cfg.get("choices"):
         choices = {group: option for group, option in cfg["choices"].items() if group != "model/front"}
-        cfg["choices"] = {**choices, "model": f"{_name(cfg)} (of the checkpoint)"}
+        cfg["choices"] = {**choices, "model": f"{network(cfg)} (of the checkpoint)"}
     return cfg, checkpoint
 
 
@@ -86,12 +87,6 @@ def _say_what_could_be(record: Record, data: VibrationData) -> None:
             f"test: {tested} of {known} windows are tested, those of the split's test set, though the checkpoint has "
             "seen no window of these rigs; set pipeline.windows=all to test all of them"
         )
-
-
-def _name(cfg: Config) -> str:
-    """Of the front, where there is one, and the model."""
-    nodes = [node for node in (cfg["model"].get("front"), cfg["model"]) if node]
-    return " + ".join(str(node["_target_"]).rpartition(".")[2] for node in nodes)
 
 
 def tested(cfg: Config, record: Record, data: VibrationData, checkpoint: dict[str, Any]) -> Fitted:

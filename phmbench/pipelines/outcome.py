@@ -234,11 +234,17 @@ def _cpu_seconds() -> float:
 
 
 def _named(cfg: Config) -> str:
-    """The network's class; of an estimator its option, which says more."""
+    """The network's class, behind the front's where there is one; of an estimator its option, which says more."""
     if cfg["model"] is None:
         option = (cfg.get("choices") or {}).get("estimator")
         return str(option or cfg["estimator"]["_target_"].rpartition(".")[2])
-    return str(cfg["model"]["_target_"].rpartition(".")[2])
+    return network(cfg)
+
+
+def network(cfg: Config) -> str:
+    """`Orders + WDCNN`, `WDCNN`."""
+    nodes = [node for node in (cfg["model"].get("front"), cfg["model"]) if node]
+    return " + ".join(str(node["_target_"]).rpartition(".")[2] for node in nodes)
 
 
 def _used(data: VibrationData) -> Any:

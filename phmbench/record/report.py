@@ -93,6 +93,7 @@ def _results(result: Mapping[str, Any]) -> str:
     for kind, members in words.groups(result["metrics"]).items():
         rows = [[name, _value(result, metric)] for name, metric in members.items()]
         parts.append(html.table([kind, "test F1" if kind == "class" else "test macro F1"], rows))
+    parts += [f"<p>{escape(text)}.</p>" for text in words.called(result)]
     if result["folds"]:
         parts.append(_folds(result["folds"]))
     head, rows = words.gaps(result)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from phmbench import build
 from phmbench.config import Config
 from phmbench.errors import ConfigError, DataError, PhmbenchError
-from phmbench.training import ranks
+from phmbench.training import parted, ranks
 from phmbench.training.checkpoints import read_checkpoint, start_from
 from phmbench.training.readable import require_readable
 from phmbench.training.resume import Curves, checkpoint_of
@@ -122,7 +122,7 @@ def test(config: Config, record: Record, data: VibrationData, trainer: Trainer, 
     require_readable(task, data)
     task.load_state_dict(checkpoint["state_dict"])
     parameters = sum(p.numel() for p in task.parameters())
-    task.groups = groups(data)  # type: ignore[assignment]
+    task.groups, task.foreign = parted.groups(data), parted.foreign(data)  # type: ignore[assignment]
     tested = _run(trainer, "test", trainer.test, task, data, verbose=False)
     if not tested:
         raise DataError("test: no window was tested; expected at least one; check trainer.limit_test_batches")
@@ -152,20 +152,6 @@ def _mark_parts(record: Record, trainer: Trainer, *, tested: int, of: int) -> No
         limit = getattr(trainer, name)
         if limit not in (None, 1.0):
             record.warn(f"each epoch {what} a part of its windows (trainer.{name} is {limit})")
-
-
-def groups(data: VibrationData) -> dict[str, dict[str, Any]]:
-    """Test windows by rig and by condition, where there is more than one (and not more than can be read)."""
-    import torch
-
-    rows = data.assignment.test
-    found: dict[str, dict[str, Any]] = {}
-    for axis in ("rig", "condition"):
-        names = data.table[axis].astype("object").to_numpy()[data.windows.recording[rows]]
-        distinct = sorted({str(name) for name in names if name is not None and name == name})
-        if 1 < len(distinct) <= 32:
-            found[axis] = {name: torch.from_numpy(rows[names.astype(str) == name]) for name in distinct}
-    return found
 
 
 def _trainer(config: Config, record: Record) -> Trainer:

@@ -29,7 +29,7 @@ def require_readable(task: Task, data: VibrationData) -> None:
     front = getattr(task.network, "front", None)
     if front is None or not hasattr(front, "refusals"):
         return
-    sets = (data.assignment.train, data.assignment.val, data.assignment.test)
+    sets = (data.assignment.train, data.assignment.val, data.assignment.test, data.foreign)
     used = np.unique(np.concatenate([data.windows.recording[rows] for rows in sets]))
     context = Context(
         rate_hz=torch.from_numpy(data.rate_of[used]),

@@ -46,7 +46,9 @@ def test_the_defaults_and_every_trainer_agree_with_themselves():
         ((), [*ANGLE, ("data.band", [900, 100])], "error", "data.band: no band; got [900, 100]"),
         ((), [("data.whiten", True)], "error", "data.whiten: only the envelope has one"),
         (("model/front=orders",), ANGLE, "error",
-         "model.front: takes the envelope of what is one; got Orders and data.view=envelope_angle; expected spectrum"),
+         "model.front: takes the envelope of what is one; got Orders and data.view=envelope_angle; set"),
+        (("model/front=orders",), [("model.front.enveloped", True)], "error",
+         "model.front.enveloped: takes for an envelope what is none"),
         (("model/front=multi",), ANGLE, "error", "model.front: takes the envelope of what is one"),
         (("pipeline=baseline", "estimator=comb"), ANGLE, "error",
          "estimator.features.band: takes the envelope of what is one"),
@@ -105,6 +107,12 @@ def test_what_contradicts_is_named(
 )
 def test_what_does_not_contradict_is_let_be(changes: list[tuple[str, Any]]):
     assert check(changed(*changes)) == []
+
+
+@pytest.mark.parametrize("front", ["orders", "fault_orders", "comb", "spectrum"])
+def test_a_front_that_is_told_of_the_envelope_reads_it(front: str):
+    told = [("model.front.enveloped", True)] if front != "spectrum" else []
+    assert check(changed(*ANGLE, *told, words=(f"model/front={front}",))) == []
 
 
 def test_nothing_is_said_of_training_where_there_is_none():

@@ -113,9 +113,19 @@ def test_rigs_are_the_sources_of_their_options():
     assert job["data"]["sample_rate"] == 12_000
 
 
+def test_settings_of_one_of_several_sources():
+    job = composed("data=bearings", "data.rigs=[cwru,simulated]", "data.sources.simulated.seconds=4")
+    alone = composed("data=simulated", "data.sources.simulated.seconds=4")
+    assert job["data"]["sources"]["simulated"] == alone["data"]["sources"]["simulated"]
+    assert job["data"]["sources"]["cwru"] == composed("data=cwru")["data"]["sources"]["cwru"]
+    job = composed("data=bearings", "data.rigs=[cwru,mfpt]", "data.sources.mfpt=null")
+    assert job["data"]["sources"]["mfpt"] is None
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("data=bearings", "data.sources.cwur.root=a"), "data.sources.cwur: no source of these rigs; got settings of"),
         (("data=bearings", "data.rigs=[mfptt]"), "[cwru,mfpt]; got ['mfptt']; 'mfptt': did you mean 'mfpt'?"),
         (("data=bearings", "data.rigs=[bearings]"), "names of data options"),
         (("data=bearings", "data.rigs=[]"), "got []; name one"),

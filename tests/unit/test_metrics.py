@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import multiprocessing
 
 from phmbench.errors import PhmbenchError
-from phmbench.metrics import CAPACITY, Collected, Scores, classification_metrics, confusion, one_vs_rest_auroc
+from phmbench.metrics import CAPACITY, Collected, Scores, calls, classification_metrics, confusion, one_vs_rest_auroc
 from phmbench.testing.examples import context_of
 from phmbench.types import Batch
 
@@ -116,6 +116,27 @@ def test_groups_are_scored_by_themselves():
     assert metrics["rig/hit_sm/self_built/accuracy"] == 0.5
     assert metrics["rig/hit_sm/self_built/macro_f1"] == pytest.approx(1 / 3)
     assert classification_metrics(collected, CLASSES, groups, axis="target")["target/cwru/accuracy"] == 1
+
+
+def test_calls_of_classes_that_are_not_there():
+    """Of four scored windows (inner, outer) one is called normal: 1/4. Of three ball faults two are called inner."""
+    every = predicting([0, 2, 1, 0, 0, 0, 1], [0, 2, 2, 2, -1, -1, -1])
+    found = calls(every, CLASSES, {"ball": torch.tensor([4, 5, 6]), "cage": torch.tensor([])})
+    assert found == {
+        "false_calls": 0.25,
+        "foreign/ball/inner": pytest.approx(2 / 3),
+        "foreign/ball/normal": pytest.approx(1 / 3),
+        "foreign/ball/outer": 0.0,
+    }
+    assert calls(predicting([0, 1, 2], [0, 1, 1, 2][:3]), CLASSES, {})["false_calls"] == pytest.approx(1 / 3)
+    assert calls(predicting([0, 1, 2], [0, 1, 2]), CLASSES, {}) == {}
+
+
+def test_calls_of_a_network_that_has_diverged_are_not_known():
+    every = collected_of([[math.nan, 0, 0], [0, math.nan, 0]], [0, -1])
+    found = calls(every, CLASSES, {"ball": torch.tensor([1])})
+    assert all(math.isnan(value) for value in found.values())
+    assert set(found) == {"false_calls", "foreign/ball/inner", "foreign/ball/normal", "foreign/ball/outer"}
 
 
 def test_a_group_that_is_no_mask_says_what_to_do():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -232,26 +232,35 @@ def label_space(label: Texts, needed: str) -> tuple[str, ...]:
     return classes
 
 
-def shared_classes(label: Texts, train: Mask, test: Mask) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Label space of a split that holds out: the target's classes that a source has; and notes on what is dropped.
+def label_space_of(
+    label: Texts, train: Mask, test: Mask, classes: Literal["shared", "sources"]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Label space of a split that holds out, and notes on what has no place in it: the target's classes that a source
+    has ("shared"), or all that the sources have.
 
     Raises:
         SplitError: fewer than two such classes.
     """
     source, target = known(label[train]), known(label[test])
-    classes = tuple(in_order(source & target))
-    if len(classes) < 2:
+    shared = in_order(source & target)
+    if len(shared) < 2:
         raise SplitError(
-            f"target: it shares {counted(len(classes), 'class')} with the training side; "
+            f"target: it shares {counted(len(shared), 'class')} with the training side; "
             f"got {listed(target)} in the target, {listed(source)} in training; expected two shared classes or more; "
             "choose another target"
         )
     notes = []
+    if classes == "sources":
+        if target - source:
+            notes.append(f"called, not scored, because no source has them: {listed(target - source)}")
+        if source - target:
+            notes.append(f"may be called, though the target lacks them: {listed(source - target)}")
+        return tuple(in_order(source)), tuple(notes)
     if target - source:
         notes.append(f"dropped from the test set, because no source has them: {listed(target - source)}")
     if source - target:
         notes.append(f"dropped from training, because the target lacks them: {listed(source - target)}")
-    return classes, tuple(notes)
+    return tuple(shared), tuple(notes)
 
 
 def restrict(sides: Sides, label: Texts) -> Sides:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 
-from phmbench.data.splits.assign import Sides, present, restrict, shared_classes, without_windows
+from phmbench.data.splits.assign import Sides, label_space_of, present, restrict, without_windows
 from phmbench.data.splits.columns import Texts, among, counted, in_order, known, listed, text, texts
 from phmbench.data.splits.draw import SplitError
 from phmbench.errors import ConfigError, DataError
@@ -46,7 +47,15 @@ def complete(values: Texts, label: Texts, table: pd.DataFrame, column: str) -> N
 
 
 def hold(
-    values: Texts, target: tuple[str, ...], *, name: str, column: str, domain: Texts, label: Texts, table: pd.DataFrame
+    values: Texts,
+    target: tuple[str, ...],
+    *,
+    name: str,
+    column: str,
+    domain: Texts,
+    label: Texts,
+    table: pd.DataFrame,
+    classes: Literal["shared", "sources"] = "shared",
 ) -> Sides:
     """Sides of a split that puts the recordings with the target's values into the test set.
 
@@ -69,10 +78,10 @@ def hold(
         )
     test = used & among(values, target)
     train = used & ~test
-    classes, dropped = shared_classes(label, train, test)
+    space, dropped = label_space_of(label, train, test, classes)
     held = f"held out: {column} = {', '.join(target)}; no value of it is on both sides"
     notes = (*without_windows(table, label), *dropped, held)
-    return restrict(Sides(name, classes, train, test, domain, "rig", target, notes), label)
+    return restrict(Sides(name, space, train, test, domain, "rig", target, notes), label)
 
 
 def table_by_value(values: Texts, label: Texts) -> dict[str, set[str]]:

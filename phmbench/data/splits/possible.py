@@ -27,7 +27,7 @@ def options() -> dict[str, Any]:
 
     columns = {"bearing": "bearing", "severity": "severity", "hold_out": "condition", "load": "load", "speed": "speed"}
     return {
-        "hold_out_rigs": HoldOutRigs(val=0.2, seed=0, target=None),
+        "hold_out_rigs": HoldOutRigs(val=0.2, seed=0, target=None, classes="shared"),
         "units": Units(val=0.2, test=0.2, seed=0, target=None),
         **{option: HoldOut(column=column, val=0.2, seed=0, target=None) for option, column in columns.items()},
         "recordings": Recordings(val=0.2, test=0.2, seed=0),

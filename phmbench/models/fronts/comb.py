@@ -41,6 +41,7 @@ class Comb(EnvelopeFront):
         low_hz: lower edge of the band whose envelope is taken, Hz.
         high_hz: upper edge of the band, Hz.
         whiten: bring all lines of the signal to one height first.
+        enveloped: the signal is an envelope, as of data.view=envelope_angle: band and whitening lie behind it.
 
     Raises:
         ValueError: the band is empty.
@@ -57,9 +58,16 @@ class Comb(EnvelopeFront):
         low_hz: Positive = BAND_HZ[0],
         high_hz: Positive = BAND_HZ[1],
         whiten: bool = True,
+        enveloped: bool = False,
     ) -> None:
         super().__init__(
-            out_channels=5 * channels, out_window=length, window=window, low_hz=low_hz, high_hz=high_hz, whiten=whiten
+            out_channels=5 * channels,
+            out_window=length,
+            window=window,
+            low_hz=low_hz,
+            high_hz=high_hz,
+            whiten=whiten,
+            enveloped=enveloped,
         )
 
     def forward(self, signal: Tensor, context: Context) -> Tensor:

@@ -33,6 +33,7 @@ class Envelope(EnvelopeFront):
         low_hz: lower edge of the band whose envelope is taken, Hz.
         high_hz: upper edge of the band, Hz.
         whiten: bring all lines of the signal to one height first.
+        enveloped: the signal is an envelope, as of data.view=envelope_angle: band and whitening lie behind it.
 
     Raises:
         ValueError: the band is empty.
@@ -48,9 +49,16 @@ class Envelope(EnvelopeFront):
         low_hz: Positive = BAND_HZ[0],
         high_hz: Positive = BAND_HZ[1],
         whiten: bool = True,
+        enveloped: bool = False,
     ) -> None:
         super().__init__(
-            out_channels=channels, out_window=length, window=window, low_hz=low_hz, high_hz=high_hz, whiten=whiten
+            out_channels=channels,
+            out_window=length,
+            window=window,
+            low_hz=low_hz,
+            high_hz=high_hz,
+            whiten=whiten,
+            enveloped=enveloped,
         )
         self.highest = highest
 
@@ -91,6 +99,7 @@ class Orders(EnvelopeFront):
         low_hz: lower edge of the band whose envelope is taken, Hz.
         high_hz: upper edge of the band, Hz.
         whiten: bring all lines of the signal to one height first.
+        enveloped: the signal is an envelope, as of data.view=envelope_angle: band and whitening lie behind it.
 
     Raises:
         ValueError: the band is empty.
@@ -108,9 +117,16 @@ class Orders(EnvelopeFront):
         low_hz: Positive = BAND_HZ[0],
         high_hz: Positive = BAND_HZ[1],
         whiten: bool = True,
+        enveloped: bool = False,
     ) -> None:
         super().__init__(
-            out_channels=channels, out_window=length, window=window, low_hz=low_hz, high_hz=high_hz, whiten=whiten
+            out_channels=channels,
+            out_window=length,
+            window=window,
+            low_hz=low_hz,
+            high_hz=high_hz,
+            whiten=whiten,
+            enveloped=enveloped,
         )
         self.highest = highest
 
@@ -143,6 +159,7 @@ class FaultOrders(EnvelopeFront):
         low_hz: lower edge of the band whose envelope is taken, Hz.
         high_hz: upper edge of the band, Hz.
         whiten: bring all lines of the signal to one height first.
+        enveloped: the signal is an envelope, as of data.view=envelope_angle: band and whitening lie behind it.
 
     Raises:
         ValueError: the band is empty.
@@ -160,9 +177,16 @@ class FaultOrders(EnvelopeFront):
         low_hz: Positive = BAND_HZ[0],
         high_hz: Positive = BAND_HZ[1],
         whiten: bool = True,
+        enveloped: bool = False,
     ) -> None:
         super().__init__(
-            out_channels=3 * channels, out_window=length, window=window, low_hz=low_hz, high_hz=high_hz, whiten=whiten
+            out_channels=3 * channels,
+            out_window=length,
+            window=window,
+            low_hz=low_hz,
+            high_hz=high_hz,
+            whiten=whiten,
+            enveloped=enveloped,
         )
         self.harmonics = harmonics
 

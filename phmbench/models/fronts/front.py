@@ -9,7 +9,7 @@ from annotated_types import Gt
 from torch import Tensor, nn
 
 from phmbench.features.lines import above_floor_db
-from phmbench.features.spectra import envelope_spectrum, whitened
+from phmbench.features.spectra import envelope_spectrum, tapered_spectrum, whitened
 
 if TYPE_CHECKING:
     from phmbench.types import Context
@@ -54,12 +54,21 @@ class EnvelopeFront(nn.Module):
         low_hz: lower edge of the band whose envelope is taken.
         high_hz: upper edge; what lies above half the sampling rate is not there.
         whiten: bring all lines to one height first (cepstrum pre-whitening), so that resonances do not choose.
+        enveloped: whether the signal is an envelope already, of which the spectrum is taken as it is.
     """
 
     reads: tuple[str, ...] = ("rate_hz",)
 
     def __init__(
-        self, *, out_channels: int, out_window: int, window: int, low_hz: float, high_hz: float, whiten: bool
+        self,
+        *,
+        out_channels: int,
+        out_window: int,
+        window: int,
+        low_hz: float,
+        high_hz: float,
+        whiten: bool,
+        enveloped: bool,
     ) -> None:
         super().__init__()
         self.out_channels, self.out_window = out_channels, out_window
@@ -67,7 +76,8 @@ class EnvelopeFront(nn.Module):
             raise ValueError(
                 f"low_hz: not below high_hz; got {low_hz:g} and {high_hz:g}; expected a band; lower low_hz"
             )
-        self.window, self.low_hz, self.high_hz, self.whiten = window, low_hz, high_hz, whiten
+        self.window, self.low_hz, self.high_hz = window, low_hz, high_hz
+        self.whiten, self.enveloped = whiten, enveloped
 
     def level(self, signal: Tensor, context: Context) -> tuple[Tensor, Tensor]:
         """Lines over their floor, log10, (B, C, L // 2 + 1), and Hz from one line to the next, (B,)."""
@@ -76,15 +86,18 @@ class EnvelopeFront(nn.Module):
                 f"context: a rate of half precision is wrong by up to 0.4 %; got {context.rate_hz.dtype}; "
                 "expected float32; choose trainer.precision=bf16-mixed"
             )
-        flat = whitened(signal.float()) if self.whiten else signal.float()
-        spectrum = envelope_spectrum(flat, context.rate_hz, low_hz=self.low_hz, high_hz=self.high_hz)
+        if self.enveloped:
+            spectrum = tapered_spectrum(signal)
+        else:
+            flat = whitened(signal.float()) if self.whiten else signal.float()
+            spectrum = envelope_spectrum(flat, context.rate_hz, low_hz=self.low_hz, high_hz=self.high_hz)
         return above_floor_db(spectrum) / 20, context.rate_hz / signal.shape[-1]
 
     def refusals(self, context: Context) -> list[Refusal]:
         """What it cannot read of recordings."""
         return [
             Refusal(
-                context.rate_hz / 2 <= self.low_hz,
+                (context.rate_hz / 2 <= self.low_hz) & (not self.enveloped),
                 "a sampling rate whose half is below model.front.low_hz",
                 f"a band from {self.low_hz:g} Hz up",
                 "lower model.front.low_hz, or choose model/front=spectrum",

@@ -423,7 +423,7 @@ def test_classes_that_the_checkpoint_does_not_know_are_left_out_and_noted(tmp_pa
     one = {**state_of(data_of(Ramps(FOUR), tmp_path)), "trained_on": []}
     data = data_of(Ramps(["cage", "inner", "outer"] * 4), tmp_path)
     data.adopt(one)
-    assert "classes that the checkpoint does not know are left out: cage" in data.assignment.notes
+    assert "called, not scored, because the checkpoint does not know them: cage" in data.assignment.notes
     tested = data.table["label"].iloc[data.windows.recording[data.assignment.test]]
     assert set(tested) == {"inner", "outer"}
 

@@ -15,6 +15,7 @@ from scipy import signal as of_scipy
 from torch import Tensor
 
 from phmbench import build
+from phmbench.features.spectra import BAND_HZ, squared_envelope, whitened
 from phmbench.models.fronts.comb import Comb
 from phmbench.models.fronts.envelope import Envelope, FaultOrders, Orders
 from phmbench.models.fronts.multi import Multi
@@ -185,6 +186,17 @@ def test_several_are_stacked():
         Multi(channels=1, window=8192, fronts={"a": partial(Orders), "b": partial(Spectrum)})
     with pytest.raises(ValueError, match=r"fronts: .* got none; expected at least one"):
         Multi(channels=1, window=8192, fronts={})
+
+
+@pytest.mark.parametrize("make", [Orders, FaultOrders, Comb, Envelope])
+def test_an_envelope_is_read_as_the_signal_that_it_is_of(make: Any):
+    context, signal = context_of("hit_sm"), impacts("hit_sm", 4.87)
+    low, high = (torch.full((2,), edge) for edge in BAND_HZ)
+    envelope = squared_envelope(whitened(signal), context.rate_hz, low_hz=low, high_hz=high)
+    told = make(channels=1, window=WINDOW["hit_sm"], enveloped=True)
+    expected = make(channels=1, window=WINDOW["hit_sm"])(signal, context)
+    torch.testing.assert_close(told(7 * envelope + 3, context), expected, atol=1e-3, rtol=1e-3)
+    assert not any("model.front.low_hz" in text for text in said(told, rate_hz=torch.tensor([990.0, 990.0])))
 
 
 def said(front: Any, **changes: Any) -> list[str]:

@@ -13,8 +13,8 @@ def four_rigs():
     return table, windows_of([7] * len(table))
 
 
-def hold_out_rigs(target=None, *, seed=0):
-    return HoldOutRigs(target=target, val=0.2, seed=seed)
+def hold_out_rigs(target=None, *, classes="shared", seed=0):
+    return HoldOutRigs(target=target, val=0.2, classes=classes, seed=seed)
 
 
 def test_the_last_rig_by_name_is_the_target_where_none_is_named():
@@ -91,3 +91,26 @@ def test_validation_by_recording_where_units_are_not_known():
     assert (split.level, split.validation_level) == ("rig", "recording")
     note = "validation is cut by recording: the unit is not known of every recording on the training side"
     assert note in split.notes
+
+
+def test_all_classes_of_the_sources_may_be_called():
+    """Target mfpt has inner and outer: normal and rolling elements stay classes, in training too."""
+    table, windows = four_rigs()
+    split = hold_out_rigs(classes="sources")(table, windows, WINDOW)
+    assert split.classes == ("inner", "normal", "outer", "rolling_element")
+    assert names_in(split.train, windows, table, "label") == set(split.classes)
+    assert names_in(split.test, windows, table, "label") == {"inner", "outer"}
+    assert "may be called, though the target lacks them: normal, rolling_element" in split.notes
+    assert not len(split.foreign)
+
+
+def test_what_the_target_alone_has_is_called_and_not_scored():
+    """Rolling elements are of cwru alone."""
+    table, windows = four_rigs()
+    split = hold_out_rigs(["cwru"], classes="sources")(table, windows, WINDOW)
+    assert "rolling_element" not in split.classes
+    assert names_in(split.foreign, windows, table, "label") == {"rolling_element"}
+    assert names_in(split.foreign, windows, table, "rig") == {"cwru"}
+    assert not set(split.foreign) & {*split.train, *split.val, *split.test}
+    assert "called, not scored, because no source has them: rolling_element" in split.notes
+    assert hold_out_rigs(["cwru"])(table, windows, WINDOW).foreign is None

@@ -65,7 +65,7 @@ def test_hit_sm_by_speed_rig_and_severity():
     assert list(speed.targets(table)) == ["600", "900", "1200"]
     split = speed(table, windows, WINDOW)
     assert (split.level, split.validation_level, split.target) == ("recording", "recording", ("1200",))
-    rigs = HoldOutRigs(target=None, val=0.2, seed=0)(table, windows, WINDOW)
+    rigs = HoldOutRigs(target=None, val=0.2, classes="shared", seed=0)(table, windows, WINDOW)
     assert (rigs.level, rigs.target, rigs.classes) == ("rig", ("hit_sm/spectraquest",), ("inner", "normal", "outer"))
     faults, _ = recordings_of("hit_sm", 'fault_type != "normal"')
     assert list(HoldOut(column="severity", target=None, val=0.2, seed=0).targets(faults)) == ["1", "2", "3"]
@@ -84,9 +84,9 @@ def test_each_rig_the_target_once():
     parts = [recordings_of("cwru", "fs == 12000")[0], recordings_of("mfpt")[0], recordings_of("hit_sm")[0]]
     table = pd.concat(parts, ignore_index=True)
     windows = index(table["n_samples"], window=WINDOW, hop=WINDOW)
-    folds = HoldOutRigs(target=None, val=0.2, seed=0).targets(table)
+    folds = HoldOutRigs(target=None, val=0.2, classes="shared", seed=0).targets(table)
     assert list(folds) == ["cwru", "hit_sm/self_built", "hit_sm/spectraquest", "mfpt"]
     for target in folds.values():
-        split = HoldOutRigs(target=target, val=0.2, seed=0)(table, windows, WINDOW)
+        split = HoldOutRigs(target=target, val=0.2, classes="shared", seed=0)(table, windows, WINDOW)
         assert (split.level, len(split.domains)) == ("rig", 3)
         assert {"inner", "outer"} <= set(split.classes)
