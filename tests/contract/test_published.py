@@ -78,3 +78,19 @@ def test_zhao_has_every_bearing_on_both_sides(experiment: str, leaky: bool, stor
     assert len(data.classes) == 9
     assert data.assignment.leaky is leaky
     assert (data.audit.shared["units"], data.audit.shared["recordings"], data.audit.shared["samples"]) == (9, 36, 0)
+
+
+def test_each_of_four_rigs_is_the_machine_that_nobody_has_seen(stores: str, real_data: Path):
+    folds = folds_of("unseen_rigs", stores, real_data)
+    assert list(folds) == ["cwru", "hit_sm/self_built", "hit_sm/spectraquest", "mfpt"]
+    for target, data in folds.items():
+        assert data.window == 2400
+        assert data.audit.shared["rigs"] == data.audit.shared["units"] == 0
+        assert ("rolling_element" in data.classes) is (target != "cwru")
+        assert (len(data.foreign) > 0) is (target == "cwru")
+
+
+def test_healthy_machines_are_learnt_from_another_rig(stores: str, real_data: Path):
+    folds = folds_of("unseen_rigs_healthy", stores, real_data)
+    assert list(folds) == ["cwru", "hit_sm/self_built", "hit_sm/spectraquest"]
+    assert all(data.assignment.class_sources["normal"] for data in folds.values())

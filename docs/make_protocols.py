@@ -1,0 +1,204 @@
+"""Runs the rows of docs/protocols.yaml, and writes the tables of docs/unseen-rigs.md and docs/vieira-2026.md.
+
+    python docs/make_protocols.py                        run what has no result yet, then write the tables
+    python docs/make_protocols.py --only unseen_rigs     the rows of one table
+    python docs/make_protocols.py --tables               only write the tables
+
+What is kept of a result is a small JSON file in docs/protocols/, so that the command goes on where it stopped; a file
+that is removed is made again. A row that is refused keeps the words of the refusal. Needs PHMBENCH_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from make_leaderboard import environment
+from make_results import compact
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+KEPT = HERE / "protocols"
+PAGES = ("unseen-rigs.md", "vieira-2026.md")
+HIT_SM = ("hit_sm/self_built", "hit_sm/spectraquest")
+
+
+class Row(NamedTuple):
+    """A method of a table."""
+
+    table: str
+    name: str
+    words: str
+
+    @property
+    def file(self) -> Path:
+        return KEPT / f"{self.table}-{self.name}.json"
+
+    @property
+    def command(self) -> str:
+        return f"python train.py experiment={self.table} {self.words}"
+
+
+def rows() -> Iterator[Row]:
+    """All rows, in the order in which they are to be run: what chooses comes before what tests."""
+    plan = yaml.safe_load((HERE / "protocols.yaml").read_text(encoding="utf-8"))
+    for table, of in plan["tables"].items():
+        for name, words in of["rows"].items():
+            every = [words] if isinstance(words, str) else words
+            yield Row(table, name, " ".join(part for part in [*every, of["words"]] if part))
+
+
+def run(row: Row, outputs: Path) -> None:
+    """Run one row, or go on with it, and keep what the tables need of its record."""
+    folder = outputs / row.table / row.name
+    words = ["train.py", *shlex.split(row.command)[2:], f"hydra.run.dir={folder}"]
+    if (folder / "config.yaml").is_file():  # cut off in the middle: fits that are done are not run again
+        words = ["-m", "phmbench", "resume", str(folder)]
+    if not (folder / "metrics.json").is_file():
+        needs = environment("aeon" if "minirocket" in row.words else "")
+        said = subprocess.run(
+            [sys.executable, *words], cwd=ROOT, env=needs, check=False, text=True, capture_output=True
+        )
+        if said.returncode in (2, 3):  # choices or data that do not allow it
+            keep(row, {"refused": said.stderr.strip().splitlines()[-1].removeprefix("error: ")})
+            return
+        if said.returncode:
+            sys.exit(f"{row.command}\n{said.stderr}")
+    result = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    kept = compact(result)
+    for one, of in [(kept, result), *zip(kept["folds"], result["folds"], strict=True)]:
+        one["metrics"] |= {name: value for name, value in of["metrics"].items() if name.startswith(EXTRA)}
+    keep(row, kept)
+
+
+EXTRA = ("test/false_calls", "test/foreign/", "val/macro_f1", "val/macro_auroc", "test/f1/")
+
+
+def keep(row: Row, result: dict[str, Any]) -> None:
+    KEPT.mkdir(exist_ok=True)
+    row.file.write_text(json.dumps({"command": row.command, **result}, indent=1) + "\n", encoding="utf-8")
+
+
+def done(table: str) -> dict[str, dict[str, Any]]:
+    """Results of a table by row, of those that have been run."""
+    found = {row.name: row.file for row in rows() if row.table == table and row.file.is_file()}
+    return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in found.items()}
+
+
+def by_target(table: str, counted: tuple[str, ...] | None = None) -> str:
+    """Macro F1 of each target, their mean, the worst of them and the mean of false calls.
+
+    Args:
+        table: name.
+        counted: targets that mean and worst are over; None: all.
+    """
+    kept = done(table)
+    targets = list(dict.fromkeys(fold["target"] for one in kept.values() for fold in one.get("folds", [])))
+    heads = " | ".join(_short(target) for target in targets)
+    lines = [f"| method | {heads} | mean | worst | false calls |", "| --- |" + " ---: |" * (len(targets) + 3)]
+    for name, one in kept.items():
+        if "refused" in one:
+            lines.append(f"| {name} | " + " | ".join(["refused"] * (len(targets) + 2)) + " | |")
+            continue
+        folds = {fold["target"]: fold for fold in one["folds"]}
+        used = {target: folds[target]["metrics"]["test/macro_f1"] for target in counted or targets if target in folds}
+        cells = [_spread(folds.get(target)) for target in targets]
+        called = [fold["metrics"].get("test/false_calls") for fold in folds.values()]
+        false = [share for share in called if share is not None]
+        mean, worst = sum(used.values()) / len(used), min(used.values())
+        cells += [f"**{mean:.3f}**", f"{worst:.3f}", f"{sum(false) / len(false):.2f}" if false else "–"]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def foreign(table: str) -> str:
+    """What windows of a class that no source has are called, a row each method."""
+    lines = []
+    for name, one in done(table).items():
+        for fold in one.get("folds", []):
+            called = {metric: v for metric, v in fold["metrics"].items() if metric.startswith("test/foreign/")}
+            if called:
+                shares = ", ".join(f"{metric.rpartition('/')[2]} {share:.2f}" for metric, share in called.items())
+                lines.append(f"| {name} | {_short(fold['target'])} | {next(iter(called)).split('/')[2]} | {shares} |")
+    return "\n".join(["| method | target | class | is called |", "| --- | --- | --- | --- |", *lines])
+
+
+def auroc(table: str) -> str:
+    """Macro AUROC over folds, mean and standard deviation, and CPU time."""
+    lines = ["| method | macro AUROC | worst fold | seeds | fit, s a fold |", "| --- | ---: | ---: | ---: | ---: |"]
+    for name, one in done(table).items():
+        if "refused" in one:
+            lines.append(f"| {name} | refused | | | |")
+            continue
+        value, spread = one["metrics"]["test/macro_auroc"], one["std"].get("test/macro_auroc")
+        each = [fold["metrics"]["test/macro_auroc"] for fold in one["folds"]]
+        seeds = max(1, len(one["folds"][0]["seeds"]))
+        fit = one["seconds"]["fit"] / len(each) / seeds
+        lines.append(f"| {name} | **{value:.3f}** ± {spread:.3f} | {min(each):.3f} | {seeds} | {fit:.1f} |")
+    return "\n".join(lines)
+
+
+def _short(target: str) -> str:
+    return target.removeprefix("simulated/")
+
+
+def _spread(fold: dict[str, Any] | None) -> str:
+    if fold is None:
+        return "–"
+    value, spread = fold["metrics"]["test/macro_f1"], fold["std"].get("test/macro_f1")
+    return f"{value:.3f}" + ("" if spread is None else f" ± {spread:.3f}")
+
+
+def commands(table: str) -> str:
+    return "```\n" + "\n".join(row.command for row in rows() if row.table == table) + "\n```"
+
+
+TABLES = {
+    "choice": lambda: by_target("unseen_rigs_simulated"),
+    "unseen_rigs": lambda: by_target("unseen_rigs"),
+    "foreign": lambda: foreign("unseen_rigs"),
+    "healthy": lambda: by_target("unseen_rigs_healthy", HIT_SM),
+    "tuning": lambda: auroc("vieira_2026_tuning"),
+    "vieira": lambda: auroc("vieira_2026"),
+    **{f"commands {name}": lambda name=name: commands(name) for name in dict.fromkeys(row.table for row in rows())},
+}
+
+
+def fill(file: Path) -> None:
+    """Put the tables between `<!-- protocols: NAME -->` and `<!-- end -->`."""
+    text = file.read_text(encoding="utf-8")
+    for name, maker in TABLES.items():
+        pattern = re.compile(rf"(<!-- protocols: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        if pattern.search(text):
+            text = pattern.sub(lambda found, maker=maker: f"{found[1]}\n{maker()}\n\n{found[2]}", text)
+    file.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tables", action="store_true", help="only write the tables")
+    parser.add_argument("--outputs", type=Path, default=ROOT / "outputs" / "protocols", help="where the runs go")
+    parser.add_argument("--only", default="", help="names of tables, comma-separated")
+    args = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: a second thread makes them slower
+    for row in rows():
+        chosen = not args.only or row.table in args.only.split(",")
+        if not args.tables and chosen and not row.file.is_file():
+            print(row.command, flush=True)
+            run(row, args.outputs)
+    for page in PAGES:
+        if (HERE / page).is_file():
+            fill(HERE / page)
+
+
+if __name__ == "__main__":
+    main()
