@@ -129,7 +129,16 @@ def _front_and_model(node: Mapping[str, Any], known: Mapping[str, Any]) -> tuple
         return None, make(node, "model", **known)  # a model of the user's own that takes it itself
     front = make(node["front"], "model.front", **known)
     seen = {**known, "channels": front.out_channels, "window": front.out_window, "rate_hz": float("nan")}
-    return front, make(own, "model", **seen)
+    try:
+        return front, make(own, "model", **seen)
+    except ConfigError as error:
+        short, told, _ = str(error).partition("; set data.window")
+        if not told:
+            raise
+        raise ConfigError(
+            f"{short}, which is what {type(front).__name__} gives of {known['window']}; set model.front.length where "
+            "it has one, or a longer data.window"
+        ) from error
 
 
 def estimator(config: Config) -> Any:

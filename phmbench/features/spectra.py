@@ -46,8 +46,8 @@ def whitened(signal: Tensor) -> Tensor:
     least = 1e-6 * size.amax(-1, keepdim=True)
     flat = spectrum / size.clamp_min(least).clamp_min(torch.finfo(size.dtype).tiny)
     flat = torch.fft.irfft(flat, n=length)
-    scale = flat.square().mean(-1, keepdim=True).sqrt()
-    unit: Tensor = flat / torch.where(scale > 0, scale, 1.0)
+    power = flat.square().mean(-1, keepdim=True)
+    unit: Tensor = flat / torch.where(power > 0, power, 1.0).sqrt()  # a root of zero would have no gradient
     return unit.to(signal.dtype)  # (B, C, L)
 
 
@@ -95,5 +95,5 @@ def tapered_spectrum(envelope: Tensor) -> Tensor:
     centred = envelope.float() - envelope.float().mean(-1, keepdim=True)
     taper = torch.hann_window(envelope.shape[-1], device=envelope.device)
     spectrum: Tensor = torch.fft.rfft(centred * taper).abs() / taper.sum()
-    power = centred.square().mean(-1, keepdim=True).sqrt()
-    return spectrum / torch.where(power > 0, power, 1.0)
+    power = centred.square().mean(-1, keepdim=True)
+    return spectrum / torch.where(power > 0, power, 1.0).sqrt()

@@ -60,6 +60,12 @@ def test_a_refusal_begins_with_its_place_in_the_configuration():
         build.task(composed("model=wdcnn"), FACTS._replace(window=16))
 
 
+def test_what_a_front_gives_may_be_too_short_and_not_the_window():
+    said = r"got 512 samples; expected 1024 or more, which is what Spectrum gives of 1024; set model.front.length where"
+    with pytest.raises(ConfigError, match=said):
+        build.task(composed("model=wdcnn", "model/front=spectrum"), FACTS._replace(window=1024))
+
+
 def test_a_value_that_the_library_refuses():
     """A negative rate is right for the signature and wrong for AdamW: said when the optimizer is made."""
     made = build.make({"_target_": "torch.optim.AdamW", "lr": -1.0, "_partial_": True}, "task.optimizer")

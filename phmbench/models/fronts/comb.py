@@ -36,7 +36,7 @@ class Comb(EnvelopeFront):
 
     Args:
         channels: channels of the signal, C.
-        window: samples of a window, L; four revolutions at least.
+        window: samples of a window, L; ten revolutions at least.
         length: cells of each axis, L'.
         low_hz: lower edge of the band whose envelope is taken, Hz.
         high_hz: upper edge of the band, Hz.
@@ -48,6 +48,7 @@ class Comb(EnvelopeFront):
     """
 
     reads = ("rate_hz", "speed_hz")
+    least_revolutions = 10.0  # lines a tenth of an order apart: a cage's sidebands lie 0.4 of one from their line
 
     def __init__(
         self,

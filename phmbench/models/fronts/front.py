@@ -58,6 +58,7 @@ class EnvelopeFront(nn.Module):
     """
 
     reads: tuple[str, ...] = ("rate_hz",)
+    least_revolutions = LEAST_REVOLUTIONS
 
     def __init__(
         self,
@@ -107,8 +108,8 @@ class EnvelopeFront(nn.Module):
     def of_the_shaft(self, context: Context) -> list[Refusal]:
         """What an axis in orders of the shaft cannot do without."""
         revolutions = self.window * context.speed_hz / context.rate_hz
-        few = (revolutions < LEAST_REVOLUTIONS) & (context.speed_hz > 0)  # one that stands still is said above
-        longest = float((LEAST_REVOLUTIONS * context.rate_hz / context.speed_hz)[few].max()) if few.any() else 0.0
+        few = (revolutions < self.least_revolutions) & (context.speed_hz > 0)  # one that stands still is said above
+        longest = float((self.least_revolutions * context.rate_hz / context.speed_hz)[few].max()) if few.any() else 0.0
         return [
             Refusal(
                 ~(context.speed_hz > 0),
@@ -119,7 +120,7 @@ class EnvelopeFront(nn.Module):
             Refusal(
                 few,
                 f"windows of {float(revolutions[few].min()) if few.any() else 0:.2g} revolutions",
-                f"at least {LEAST_REVOLUTIONS:g}, to tell orders apart",
+                f"at least {self.least_revolutions:g}, to tell orders apart",
                 f"set data.window={int(-(-longest // 1))} or more, or choose model/front=envelope or spectrum",
             ),
         ]

@@ -51,5 +51,9 @@ class Multi(nn.Module):
 
     def refusals(self, context: Context) -> list[Refusal]:
         """What one of them cannot read of recordings."""
-        reading = [front for front in self.fronts.values() if hasattr(front, "refusals")]
-        return [refusal for front in reading for refusal in front.refusals(context)]  # type: ignore[operator]
+        found = []
+        for name, front in self.fronts.items():
+            refusals: list[Refusal] = front.refusals(context) if hasattr(front, "refusals") else []  # type: ignore[operator]
+            said = ((one, one.instead.replace("model.front.", f"model.front.fronts.{name}.")) for one in refusals)
+            found += [one._replace(instead=instead) for one, instead in said]
+        return found
