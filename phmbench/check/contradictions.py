@@ -18,6 +18,7 @@ from phmbench.signatures import signature_of
 
 OF_ENVELOPES = ("Envelope", "Orders", "FaultOrders", "Comb")
 VIEWS = ("time", "angle", "envelope_angle")
+AT_ITS_END = {"StepLR": "falls", "ConstantLR": "rises to the optimizer's"}
 LARGEST_SEED = 2**32 - 1
 LENGTHS = {
     "CosineAnnealingLR": "T_max",
@@ -158,10 +159,14 @@ def _of_schedule(trainer: Mapping[str, object], task: Mapping[str, object]) -> I
         yield Finding(where, f"no length; got {length:.0f}; expected a number of epochs; set it, or trainer.max_epochs")
     elif epochs <= 0:
         return
+    elif name in AT_ITS_END and length >= epochs:  # what it does comes after as many epochs, and there are no more
+        size = "as long as" if length == epochs else "longer than"
+        less = f"less, or more with trainer.max_epochs={length + 1:.0f}"
+        yield warning(where, f"{size} the run; got {length:.0f}, and at most {epochs:.0f} epochs: the rate never "
+                             f"{AT_ITS_END[name]}; set {less}")  # fmt: skip
     elif length > epochs:
-        does = "the rate never falls" if name == "StepLR" else "the rate never gets to where it leads"
-        yield warning(where, f"longer than the run; got {length:.0f}, and at most {epochs:.0f} epochs: {does}; "
-                             f"set {where}={epochs:.0f}")  # fmt: skip
+        yield warning(where, f"longer than the run; got {length:.0f}, and at most {epochs:.0f} epochs: the rate never "
+                             f"gets to where it leads; set {where}={epochs:.0f}")  # fmt: skip
     elif length < epochs and name == "OneCycleLR":
         yield Finding(where, f"shorter than the run; got {length:.0f}; expected {epochs:.0f} epochs; torch has no rate "
                              f"after the cycle and stops; set {where}={epochs:.0f}")  # fmt: skip

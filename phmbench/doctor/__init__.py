@@ -10,6 +10,7 @@ import argparse
 import os
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,26 @@ def examine(choices: Sequence[str], *, compose: Compose | None) -> list[Finding]
         found += guarded(area, look)
     found += guarded("gpu", lambda: machine.gpus(probe))
     job, wrong = _composed(choices, compose)
-    found += guarded("paths", lambda: _places(_paths(job, compose)))
+    found += guarded("paths", lambda: _places(_paths(job, compose), _folders(choices)))
     return [*found, *wrong, *_chosen(job if choices else None, bool(probe.broken))]
 
 
-def _places(paths: dict[str, Any]) -> list[Finding]:
+def _folders(choices: Sequence[str]) -> dict[str, Path]:
+    """Where Hydra is told to write, up to what only a run will know (`${…}`)."""
+    typed = (re.match(r"\+*(hydra\.(?:run|sweep)\.dir)=(.+)", word) for word in choices)
+    told = {match[1]: match[2].strip("'\"").partition("${") for match in typed if match}
+    return {
+        f"{key}=DIR": Path(known if not more else known.rpartition("/")[0]) for key, (known, more, _) in told.items()
+    }
+
+
+def _places(paths: dict[str, Any], folders: dict[str, Path]) -> list[Finding]:
     cache, root = Path(paths["cache"]).absolute(), paths["data"]
-    found = guarded("cache", lambda: places.writable("cache", cache))
+    found = guarded("cache", lambda: places.writable("cache", cache, change=places.CACHE))
     if "output" in paths:
-        found += guarded("output", lambda: places.writable("output", Path(paths["output"]).absolute()))
+        folders = folders or {places.OUTPUT: Path(paths["output"])}
+    for change, folder in folders.items():
+        found += guarded("output", partial(places.writable, "output", folder.absolute(), change=change))
     found += guarded("stores", lambda: places.stores(cache))
     return found + guarded("data", lambda: places.rigs(Path(root) if root else None))
 

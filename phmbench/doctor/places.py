@@ -15,15 +15,17 @@ from phmbench.doctor.machine import size
 
 LITTLE, NOTHING = 5 * 2**30, 100 * 2**20  # bytes: a store of a middle-sized rig; checkpoints of a small network
 TRIED = 2**20  # bytes really written
-CHANGE = {"cache": "export PHMBENCH_CACHE=DIR, or paths.cache=DIR", "output": "paths.output=DIR"}
+CACHE, OUTPUT = "export PHMBENCH_CACHE=DIR, or paths.cache=DIR", "paths.output=DIR"
+"""How another folder is chosen."""
 
 
-def writable(name: str, path: Path) -> list[Finding]:
+def writable(name: str, path: Path, *, change: str) -> list[Finding]:
     """Write, sync, lock, rename and remove a file, and see how much more would fit.
 
     Args:
         name: cache or output.
         path: of the folder; made for a moment where it is not there.
+        change: how another one is chosen.
     """
     try:
         with _made(path):
@@ -31,12 +33,12 @@ def writable(name: str, path: Path) -> list[Finding]:
             room = shutil.disk_usage(path).free
     except OSError as error:
         why = error.strerror or str(error)
-        return [Finding("error", name, f"{path} cannot be written; got {why}", CHANGE[name])]
+        return [Finding("error", name, f"{path} cannot be written; got {why}", change)]
     text = f"{path} can be written, {size(room)} free"
     level = "error" if room < NOTHING else "warning" if room < LITTLE else "ok"
     if level == "ok":
         return [Finding("ok", name, text)]
-    return [Finding("error" if level == "error" else "warning", name, f"{text}, which is little", CHANGE[name])]
+    return [Finding("error" if level == "error" else "warning", name, f"{text}, which is little", change)]
 
 
 @contextmanager

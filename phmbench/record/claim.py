@@ -45,6 +45,6 @@ def refuse(path: Path) -> NoReturn:
         what = f"a run that is {now}" + (who if now == "running" else "")
         then = {
             "running": "wait for it, or choose another folder with hydra.run.dir=…",
-            "done": "choose another folder with hydra.run.dir=…, or overwrite it",
-        }.get(now, f"go on with it: phmbench resume {path}; or overwrite it")
+            "done": "choose another folder with hydra.run.dir=…, or remove this one",
+        }.get(now, f"go on with it: phmbench resume {path}; or choose another folder, or remove this one")
     raise RecordError(f"{path}: the run directory is taken; got {what}; expected a new or empty folder; {then}")

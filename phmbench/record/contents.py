@@ -37,7 +37,7 @@ def clear(path: Path) -> None:
     for child in inside:
         if state(child) == "running":
             raise RecordError(
-                f"{child}: cannot be overwritten; got a run that is running; expected none; wait for it or end it"
+                f"{child}: in the way of a new run; got one that is running; expected none; wait for it or end it"
             )
     (path / METRICS).unlink(missing_ok=True)
     for child in inside:

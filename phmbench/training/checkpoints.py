@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import pickle
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,12 +65,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
     if not path.is_file():
         raise ConfigError(f"init: no file {path}; expected a checkpoint, such as outputs/…/checkpoints/best.ckpt")
+    damage = _damage(path)
+    if damage:
+        raise ConfigError(f"init: {path} {damage}; take a whole copy, or best.ckpt of another run")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a file that is no archive; what is wrong with it is said below
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what bytes at random make of zip, pickle and torch is not to be listed
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    except Exception as error:  # what bytes at random make of pickle and torch is not to be listed
+        reason = "it is damaged, or none that torch has written"
         if isinstance(error, pickle.UnpicklingError):  # torch advises to load it all the same, and so to run it
             reason = "it holds more than tensors and plain values, which could run code, or is damaged"
         raise ConfigError(
@@ -77,3 +82,20 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict) or not isinstance(loaded.get("state_dict"), dict):
         raise ConfigError(f"init: {path} is not a checkpoint; expected one with state_dict, such as best.ckpt of a run")
     return loaded
+
+
+def _damage(path: Path) -> str:
+    """What is wrong with the archive that a checkpoint is: torch compares no checksums, and says EINVAL of half a one."""
+    size = path.stat().st_size
+    if not size:
+        return "is empty"
+    with path.open("rb") as file:
+        archive = file.read(2) == b"PK"
+    if not archive:
+        return ""  # an older format of torch's, or none: torch will say
+    try:
+        with zipfile.ZipFile(path) as parts:
+            bad = parts.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, zlib.error):
+        return f"is cut off or damaged: {size} bytes, and no end of an archive"
+    return f"is damaged in its part {bad}" if bad else ""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from phmbench import build
+from phmbench import build, doctor
 from phmbench.data.store import prepare
 from phmbench.doctor import choices, findings, machine, packages, places, show
 from phmbench.doctor.findings import Finding
@@ -250,25 +250,40 @@ def test_gpus(probe: packages.Probe, level: str, text: str):
 
 
 def test_a_folder_is_really_written_to_and_left_as_it_was(tmp_path: Path):
-    found = only(places.writable("cache", tmp_path / "a" / "b"))
+    found = only(places.writable("cache", tmp_path / "a" / "b", change=""))
     assert "can be written" in found.text
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "kept").write_text("mine")
-    places.writable("output", tmp_path)
+    places.writable("output", tmp_path, change="")
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path):
     (tmp_path / "file").touch()
-    found = only(places.writable("cache", tmp_path / "file" / "cache"))
+    found = only(places.writable("cache", tmp_path / "file" / "cache", change=places.CACHE))
     assert (found.level, found.text.rpartition("; ")[2]) == ("error", "got Not a directory")
     assert "PHMBENCH_CACHE=DIR" in found.mend
-    assert only(places.writable("output", Path("/proc/outputs"))).level == "error"
+    assert only(places.writable("output", Path("/proc/outputs"), change="")).level == "error"
+
+
+@pytest.mark.parametrize(
+    ("word", "looked_at"),
+    [
+        ("hydra.run.dir=/proc/outputs", "/proc/outputs cannot be written"),
+        ("hydra.run.dir='/proc/outputs/${now:%H}'", "/proc/outputs cannot be written"),
+        ("++hydra.sweep.dir=/proc/many", "/proc/many cannot be written"),
+        ("paths.output=/proc/mine", "/proc/mine cannot be written"),
+    ],
+)
+def test_it_looks_where_the_run_will_be(word: str, looked_at: str):
+    found = [one for one in doctor.examine([word], compose=lambda words: composed(*words)) if one.area == "output"]
+    assert [(one.level, one.text.partition(";")[0]) for one in found] == [("error", looked_at)]
+    assert found[0].mend == f"{word.lstrip('+').partition('=')[0]}=DIR"
 
 
 def test_a_disk_without_room(tmp_path: Path):
     """A limit on the size of files: what a full disk is to the one who writes."""
-    found = limited("RLIMIT_FSIZE", 2**16, f"places.writable('output', Path({str(tmp_path)!r}))")
+    found = limited("RLIMIT_FSIZE", 2**16, f"places.writable('output', Path({str(tmp_path)!r}), change=places.OUTPUT)")
     assert "cannot be written; got File too large" in found
     assert list(tmp_path.iterdir()) == []
 

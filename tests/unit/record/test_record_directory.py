@@ -266,7 +266,7 @@ def test_overwriting_takes_children_with_it_but_not_a_running_one(tmp_path, conf
     with Record.open(tmp_path, config) as top:
         top.child("seed-0", config).finish(fit(), pages=False)
     running = Record.open(tmp_path / "seed-1", config)
-    with pytest.raises(RecordError, match="seed-1: cannot be overwritten; got a run that is running"):
+    with pytest.raises(RecordError, match="seed-1: in the way of a new run; got one that is running"):
         Record.open(tmp_path, config, overwrite=True)
     running.interrupt()
     Record.open(tmp_path, config, overwrite=True).interrupt()

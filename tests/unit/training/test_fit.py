@@ -64,12 +64,37 @@ def test_a_checkpoint_that_runs_something_runs_nothing(tmp_path: Path):
     assert not canary.exists()
 
 
-@pytest.mark.parametrize("keep", [0, 1, 100, -10])
-def test_a_checkpoint_that_is_cut_off(keep: int, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("keep", "said"),
+    [
+        (0, r"cut\.ckpt is empty; take a whole copy"),
+        (1, "cannot be loaded as weights only"),
+        (100, r"cut\.ckpt is cut off or damaged: 100 bytes, and no end of an archive; take a whole copy"),
+        (-10, "is cut off or damaged"),
+    ],
+)
+def test_a_checkpoint_that_is_cut_off(keep: int, said: str, tmp_path: Path):
     file = tmp_path / "cut.ckpt"
     torch.save({"state_dict": {"w": torch.zeros(1000)}}, file)
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(ConfigError, match="cannot be loaded as weights only"):
+    with pytest.raises(ConfigError, match=said):
+        read_checkpoint(file)
+
+
+def test_a_text_is_no_checkpoint(tmp_path: Path):
+    (tmp_path / "notes.ckpt").write_text("hello world\n" * 10)
+    with pytest.raises(ConfigError, match="weights only; it is damaged, or none that torch has written; take best"):
+        read_checkpoint(tmp_path / "notes.ckpt")
+
+
+def test_a_checkpoint_whose_bytes_have_changed(tmp_path: Path):
+    """torch compares no checksums: weights that a disk has changed would pass for weights."""
+    file = tmp_path / "changed.ckpt"
+    torch.save({"state_dict": {"w": torch.zeros(1000)}}, file)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"changed\.ckpt is damaged in its part \S*data/0; take a whole copy"):
         read_checkpoint(file)
 
 
