@@ -85,7 +85,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _damage(path: Path) -> str:
-    """What is wrong with the archive that a checkpoint is: torch compares no checksums, and says EINVAL of half a one."""
+    """What is wrong with the archive of a checkpoint: torch compares no checksums, and says EINVAL of half a one."""
     size = path.stat().st_size
     if not size:
         return "is empty"
