@@ -176,7 +176,7 @@ def data_of(cfg: Config, data: VibrationData) -> dict[str, Any]:
 
 def batch_of(cfg: Config, data: VibrationData, processes: int) -> dict[str, int] | None:
     """How many windows a step of training sees, and how that comes about; None where nothing is trained."""
-    if not len(data.assignment.train):
+    if not len(data.assignment.train) or cfg["estimator"] is not None:
         return None
     size = min(int(cfg["data"]["batch_size"]), len(data.assignment.train) // processes)
     accumulated = int(cfg["trainer"].get("accumulate_grad_batches") or 1)
@@ -204,6 +204,7 @@ def describe(cfg: Config, data: VibrationData, fitted: Fitted, processes: int = 
         seconds={**fitted.seconds, "set_up": fitted.seconds.get("set_up", 0.0) + data.seconds},
         confusion=fitted.confusion,
         cpu_seconds=None if ranks.joined() else _cpu_seconds() - data.cpu_begun,
+        threads=_threads() if processes == 1 else None,
         batch=batch_of(cfg, data, processes),
         choices=cfg.get("choices"),
         shortcuts=_shortcuts(cfg, data),
@@ -226,6 +227,12 @@ def _shortcuts(cfg: Config, data: VibrationData) -> dict[str, Any] | None:
         store=data.store,
         test=cfg.get("test", True),
     )
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
 
 
 def _cpu_seconds() -> float:

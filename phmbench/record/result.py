@@ -30,6 +30,7 @@ def build(
     model: Mapping[str, Any],
     seconds: Mapping[str, float],
     cpu_seconds: float | None = None,
+    threads: int | None = None,
     confusion: Mapping[str, Any] | None = None,
     batch: Mapping[str, int] | None = None,
     choices: Mapping[str, str | None] | None = None,
@@ -45,6 +46,7 @@ def build(
         model: name, parameters (count).
         seconds: set_up, fit, test.
         cpu_seconds: of the CPU, of all processes, for fit and test; None where that is not known.
+        threads: that torch computed with, which the last digits depend on; None: several processes shared them.
         confusion: classes (K names) and counts (K, K), rows are the true classes, of the test set.
         batch: size (windows of a process), processes, accumulated (batches of a step), effective (windows of a step);
             None where nothing was trained.
@@ -75,6 +77,7 @@ def build(
             "batch": batch,
             "seconds": {"set_up": 0.0, "fit": 0.0, "test": 0.0, **seconds},
             "cpu_seconds": cpu_seconds,
+            "threads": threads,
             "shortcuts": shortcuts,
             "warnings": [],
             "versions": environment.versions(),
