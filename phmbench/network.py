@@ -40,6 +40,10 @@ class Network(nn.Module):
         """Everything before the head: (B, C, L) to (B, F)."""
         return self._pass(self._row()[:-1], signal, context)
 
+    def classify(self, features: Tensor, context: Context | None = None) -> Tensor:
+        """The head alone: (B, F), as `features` gives them, to (B, K)."""
+        return self._pass([self.parts[-1]], features, context)
+
     def _row(self) -> list[nn.Module]:
         return [*self.parts] if self.front is None else [self.front, *self.parts]
 
