@@ -54,6 +54,7 @@ def check_contradictions(config: Mapping[str, object]) -> list[Finding]:
         *_of_trainer(trainer),
         *_of_schedule(trainer, task),
         *_of_callbacks(config, trainer),
+        *_of_algorithm(task),
     ]
 
 
@@ -143,6 +144,13 @@ def _of_trainer(trainer: Mapping[str, object]) -> Iterator[Finding]:
     if number(trainer.get("min_epochs")) > number(trainer.get("max_epochs")) > 0:
         what = f"more than trainer.max_epochs; got {trainer['min_epochs']}; expected at most {trainer['max_epochs']}"
         yield Finding("trainer.min_epochs", what)
+
+
+def _of_algorithm(task: Mapping[str, object]) -> Iterator[Finding]:
+    head = _name(task.get("head"))
+    if _name(task.get("algorithm")) == "Fishr" and head not in ("Linear", ""):
+        what = f"Fishr writes out the gradients of a linear head; got {head}; expected Linear"
+        yield Finding("task.algorithm", f"{what}; choose task/head=linear, or another task/algorithm")
 
 
 def _of_schedule(trainer: Mapping[str, object], task: Mapping[str, object]) -> Iterator[Finding]:

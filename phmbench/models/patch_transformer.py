@@ -65,6 +65,10 @@ class PatchTransformer(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.gradient_checkpointing = gradient_checkpointing
 
+    def early(self) -> list[nn.Module]:
+        """The embedding of patches, which gives maps (B, F, L')."""
+        return [self.embed]
+
     def sequence(self, signal: Tensor) -> Tensor:
         """Features of each patch, (B, F, L')."""
         tokens = self.embed(signal).transpose(1, 2) + self.position  # (B, L', F)

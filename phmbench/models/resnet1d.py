@@ -63,9 +63,13 @@ class ResNet1d(nn.Module):
                 step = 2 if stage > 0 and block == 0 else 1
                 stages.append(Block(inputs, width * 2**stage, kernel=kernel, stride=step))
                 inputs = width * 2**stage
-        self.stages = nn.Sequential(*stages)
+        self.stages, self.blocks = nn.Sequential(*stages), tuple(blocks)
         self.n_features = inputs
         self.apply(he_normal)
+
+    def early(self) -> list[nn.Module]:
+        """The last blocks of the first two stages, which give maps (B, C', L')."""
+        return [self.stages[sum(self.blocks[: stage + 1]) - 1] for stage in range(min(2, len(self.blocks)))]
 
     def sequence(self, signal: Tensor) -> Tensor:
         """Features along time, (B, F, L')."""

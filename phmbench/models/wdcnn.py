@@ -68,6 +68,10 @@ class WDCNN(nn.Module):
         feature: Tensor = self.hidden(self.convolutions(signal))  # (B, F)
         return feature
 
+    def early(self) -> list[nn.Module]:
+        """The first two layers, which give maps (B, C', L')."""
+        return [self.convolutions[4], self.convolutions[8]]  # poolings; each layer has four modules, after the padding
+
     @staticmethod
     def _layer(inputs: int, outputs: int, *, kernel: int, stride: int, padding: int) -> list[nn.Module]:
         convolution = nn.Conv1d(inputs, outputs, kernel, stride=stride, padding=padding, bias=False)

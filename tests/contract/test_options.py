@@ -75,6 +75,7 @@ EMPTY = ("task/scheduler=none", "model/front=none", "data/augment=none", "pruner
 NEEDS = {
     "pipeline=evaluate": ("init=RUN/checkpoints/best.ckpt",),
     "pipeline=baseline": ("estimator=majority",),
+    "model/front=orders_of_envelope": ("data.view=envelope_angle", "data.sample_rate=null"),
     **{option.word: ("pipeline=baseline",) for option in options("estimator")},
 }
 """What an option asks for besides the defaults."""

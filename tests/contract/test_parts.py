@@ -15,6 +15,7 @@ import yaml
 from lightning.pytorch import Trainer
 
 from phmbench import build
+from phmbench.check import check
 from phmbench.config import Config
 from phmbench.errors import ConfigError, DataError
 from phmbench.pipelines.outcome import with_weakness
@@ -89,14 +90,21 @@ def mixed(*chosen: Option) -> Config:
 @pytest.mark.parametrize("part", options("task/head", "task/algorithm", "task/optimizer", "task/scheduler"), ids=ids)
 @pytest.mark.parametrize("model", options("model"), ids=ids)
 def test_a_model_is_trained_with_every_part_of_a_task(model: Option, part: Option):
-    step(mixed(model, part))
+    config = mixed(model, part)
+    lacking = [str(finding) for finding in check(config) if finding.severity == "error"]
+    if lacking:  # an algorithm that looks into the network, and a model that shows nothing
+        assert part.name == "mixstyle"
+        assert "needs a model with 'early'; got SpectralLinear" in lacking[0]
+        return
+    step(config)
 
 
 @pytest.mark.parametrize("front", options("model/front"), ids=ids)
 @pytest.mark.parametrize("model", options("model"), ids=ids)
 def test_a_model_is_trained_behind_every_front(model: Option, front: Option):
     """Channels and length of what the front gives are those that the model is made for."""
-    config = composed(model.word, front.word)
+    view = ("data.view=envelope_angle", "data.sample_rate=null") if front.name == "orders_of_envelope" else ()
+    config = composed(model.word, front.word, *view)
     torch.manual_seed(0)
     task = build.task(config, FACTS._replace(window=4096))
     one = windows(6)

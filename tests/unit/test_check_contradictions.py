@@ -52,6 +52,8 @@ def test_the_defaults_and_every_trainer_agree_with_themselves():
         (("model/front=multi",), ANGLE, "error", "model.front: takes the envelope of what is one"),
         (("pipeline=baseline", "estimator=comb"), ANGLE, "error",
          "estimator.features.band: takes the envelope of what is one"),
+        (("task/algorithm=fishr",), [("task.head", {"_target_": "phmbench.heads.PerRigLinear"})], "error",
+         "task.algorithm: Fishr writes out the gradients of a linear head; got PerRigLinear; expected Linear"),
         ((), [("trainer.benchmark", True)], "error", "trainer.benchmark: chooses the fastest convolution anew"),
         (("trainer=cpu",), [("trainer.precision", "16-mixed")], "error", "trainer.precision: a CPU has no float16"),
         ((), [("trainer.sync_batchnorm", True)], "warning", "trainer.sync_batchnorm: one process has nothing"),

@@ -67,7 +67,7 @@ def test_a_checkpoint_that_runs_something_runs_nothing(tmp_path: Path):
 @pytest.mark.parametrize(
     ("keep", "said"),
     [
-        (0, r"cut\.ckpt is empty; take a whole copy"),
+        (0, r"cut\.ckpt is empty; take a whole copy, or best\.ckpt of another run"),
         (1, "cannot be loaded as weights only"),
         (100, r"cut\.ckpt is cut off or damaged: 100 bytes, and no end of an archive; take a whole copy"),
         (-10, "is cut off or damaged"),
