@@ -149,6 +149,13 @@ def _unmergeable(overrides: Sequence[str], error: Exception) -> str | None:
 def _said(error: Exception) -> str:
     """Hydra's words, without the pluses that nobody typed."""
     text = str(error).strip().replace("++", "")
+    if text.startswith("Ambiguous value for argument '"):
+        word = text.split("'")[1]
+        key, _, values = word.partition("=")
+        return (
+            f"{key}: several values; got {values}; expected one; add -m for a run of each, or write '{key}=[{values}]' "
+            f"for a list, '{key}=\"{values}\"' for a text with a comma"
+        )
     if "incompatible container" in text:
         where = text.partition(":")[0]
         text = f"{where}: a list where names and values belong, or the other way round; write a name before each entry"

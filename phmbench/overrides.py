@@ -92,7 +92,7 @@ def _quoted(key: str, value: str) -> str:
 def chosen(value: str) -> list[str]:
     """The option names in `a`, `a,b` (a sweep) and `[a,b]` (several at once); functions are left to Hydra."""
     value = value.strip()
-    inner = value[1:-1] if value[:1] == "[" else value
+    inner = value[1:-1] if value[:1] == "[" and value[-1:] == "]" else value
     return [] if "(" in value else [name.strip().strip("'\"") for name in inner.split(",")]
 
 

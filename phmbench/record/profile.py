@@ -42,6 +42,7 @@ TOGETHER = {
 """What one setting addresses; the making of the trace is there only while it is looked for."""
 NOTHING: Mapping[str, Any] = {"action": "", "seconds": 0.0}
 CHANGES = "; results change with it"
+STANDS_OUT = 0.25  # of the time: what takes less is not worth a setting
 
 
 class Profile(NamedTuple):
@@ -66,12 +67,15 @@ class Profile(NamedTuple):
 
     def sentence(self) -> str:
         """What took most of the time, and the setting that addresses it."""
-        total = self.seconds or 1.0
-        share = {name: sum(self.parts[part] for part in parts) / total for name, parts in TOGETHER.items()}
+        total, trace = self.seconds or 1.0, self.parts["profiling"]
+        mostly = trace > total / 2
+        of = (total - trace or 1.0) if mostly else total
+        share = {name: sum(self.parts[part] for part in parts) / of for name, parts in TOGETHER.items()}
         name = max(share, key=lambda key: share[key])
-        mostly = self.parts["profiling"] > total / 2
-        short = "; most of it went into the trace: a longer run says more" if mostly else ""
-        return f"{100 * share[name]:.0f} % of the time is {self._advice(name)}{short}"
+        begin = "most of the time went into the trace, and a longer run says more; of the rest, " if mostly else ""
+        if share[name] < STANDS_OUT:
+            return f"{begin}no part stands out; the largest, {100 * share[name]:.0f} %, is {self._advice(name)}"
+        return f"{begin}{100 * share[name]:.0f} % {'' if mostly else 'of the time '}is {self._advice(name)}"
 
     def _advice(self, name: str) -> str:
         has = self.settings

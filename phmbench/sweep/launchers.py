@@ -12,6 +12,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
 
+from phmbench.errors import ConfigError
+
 T = TypeVar("T")
 
 
@@ -76,7 +78,11 @@ def at_once(config: Mapping[str, Any]) -> int:
     launcher, own = hydra["launcher"], hydra["sweeper"].get("n_jobs")
     target, cores = str(launcher["_target_"]), len(os.sched_getaffinity(0))
     if target.endswith(".JoblibLauncher"):
-        count = int(launcher.get("n_jobs") or 1)
+        count = 1 if launcher.get("n_jobs") is None else int(launcher["n_jobs"])
+        if not count:
+            raise ConfigError(
+                "hydra.launcher.n_jobs: no job would ever run; got 0; expected how many run at once, or -1, one a core"
+            )
         return count if count > 0 else max(1, cores + 1 + count)
     if target.endswith(".LocalLauncher"):
         return int(own or cores)

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from phmbench.sweep import jobs
+from phmbench.sweep.launchers import at_once
 
 log = logging.getLogger("phmbench")
 
@@ -25,6 +26,7 @@ def show(config: DictConfig, folder: Path, *, count: int) -> None:
         folder: of the sweep; the script goes there.
         count: jobs that would be handed to the launcher together.
     """
+    at_once(config)  # refuses a number that would start none
     log.info("dry run: %d job%s would start", count, "" if count == 1 else "s")
     launcher: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     if not str(launcher["_target_"]).endswith(".SlurmLauncher") or not count:

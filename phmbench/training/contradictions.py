@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phmbench.check.contradictions import LENGTHS
+from phmbench.check.contradictions import AT_ITS_END, LENGTHS
 from phmbench.config import Config
 from phmbench.data.batches import Batches
 from phmbench.errors import ConfigError
@@ -64,16 +64,19 @@ def _batches(config: Config, data: VibrationData, processes: int) -> int:
 def _of_steps(config: Config, data: VibrationData, *, processes: int) -> Iterator[str]:
     """Schedules step once an epoch, and a limit on steps says how many there are."""
     node, most = config["task"].get("scheduler"), int(config["trainer"].get("max_steps") or -1)
-    key = LENGTHS.get(str(node["_target_"]).rpartition(".")[2]) if node else None
+    name = str(node["_target_"]).rpartition(".")[2] if node else ""
+    key = LENGTHS.get(name)
     length = node.get(key) if key else None
     if most < 1 or not isinstance(length, int | float):
         return
     steps = math.ceil(_batches(config, data, processes) / int(config["trainer"].get("accumulate_grad_batches") or 1))
     epochs = math.ceil(most / steps)  # the last one may be a part
-    if length > epochs:
+    if length > epochs or (name in AT_ITS_END and length == epochs):
+        size = "longer than" if length > epochs else "as long as"
+        instead = "fewer epochs" if name in AT_ITS_END else f"task.scheduler.{key}={epochs}"
         yield (
-            f"task.scheduler.{key}: longer than the run; got {length:g} epochs, and trainer.max_steps={most} makes "
-            f"{epochs}, of {steps} steps each; set task.scheduler.{key}={epochs}"
+            f"task.scheduler.{key}: {size} the run; got {length:g} epochs, and trainer.max_steps={most} makes "
+            f"{epochs}, of {steps} steps each; set {instead}"
         )
 
 

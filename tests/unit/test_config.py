@@ -101,6 +101,13 @@ def test_words_that_cannot_be_read_are_reported_with_all_others():
         assert part in str(caught.value)
 
 
+def test_several_values_without_a_grid_say_how_each_is_meant():
+    with pytest.raises(ConfigError, match=r"seed: several values; got 1,2; expected one; add -m for a run of each, or"):
+        composed("seed=1,2")
+    with pytest.raises(ConfigError, match=r"trainer=\[cpu: no such option"):
+        composed("trainer=[cpu")
+
+
 # -- rigs ------------------------------------------------------------------------------------------------------------
 
 

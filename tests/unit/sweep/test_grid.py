@@ -15,11 +15,12 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
+from omegaconf import OmegaConf
 
 from phmbench.command_line import Line, checked, choices
 from phmbench.errors import ConfigError, DataError, RecordError
 from phmbench.resolvers import digest
-from phmbench.sweep import grid, identity, jobs, launchers
+from phmbench.sweep import grid, identity, jobs, launchers, unsent
 from phmbench.sweep.composing import Composer
 from phmbench.sweep.jobs import Job
 
@@ -246,6 +247,12 @@ def test_cores_are_shared_by_jobs_that_run_beside_each_other(launcher: dict[str,
     assert launchers.at_once(config) == beside
     assert (launchers.threads(config) is None) is (beside == 1)
     assert launchers.parts([1, 2, 3], config) == [[1, 2, 3]]
+
+
+def test_no_job_at_once_is_refused_also_by_a_dry_run(tmp_path: Path):
+    config = OmegaConf.create({"hydra": {"launcher": {"_target_": "x.JoblibLauncher", "n_jobs": 0}, "sweeper": {}}})
+    with pytest.raises(ConfigError, match=r"hydra\.launcher\.n_jobs: no job would ever run; got 0; expected how many"):
+        unsent.show(config, tmp_path, count=2)
 
 
 def test_jobs_of_a_queue_do_not_share_this_machine():

@@ -78,6 +78,10 @@ def test_a_schedule_longer_than_a_limit_on_steps(data: VibrationData):
         f"task.scheduler.T_max: longer than the run; got 100 epochs, and trainer.max_steps={2 * steps + 1} makes 3, of "
         f"{steps} steps each; set task.scheduler.T_max=3"
     )
+    limited = {**with_scheduler("StepLR", step_size=3), "trainer": limited["trainer"]}
+    (text,) = contradictions(limited, data, processes=1)
+    assert text.startswith("task.scheduler.step_size: as long as the run; got 3 epochs, and trainer.max_steps=")
+    assert text.endswith("set fewer epochs")
 
 
 def test_workers_that_make_it_slower(data: VibrationData):
