@@ -65,7 +65,7 @@ types: $(STAMP) ## mypy, strict on phmbench/
 results: $(STAMP) ## the tables of README and docs/results.md; goes on where it stopped
 	$(BIN)/python docs/make_results.py
 
-protocols: $(STAMP) ## the tables of docs/unseen-rigs.md and docs/vieira-2026.md; goes on where it stopped
+protocols: $(STAMP) ## the tables of docs/unseen-rigs.md, vieira-2026.md and splits.md; goes on where it stopped
 	$(BIN)/python docs/make_protocols.py
 
 leaderboard: $(STAMP) ## runs of docs/leaderboard.yaml, then docs/leaderboard.md; goes on where it stopped

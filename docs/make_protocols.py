@@ -1,4 +1,4 @@
-"""Runs the rows of docs/protocols.yaml, and writes the tables of docs/unseen-rigs.md and docs/vieira-2026.md.
+"""Runs the rows of docs/protocols.yaml, and writes the tables of unseen-rigs.md, vieira-2026.md and splits.md.
 
     python docs/make_protocols.py                        run what has no result yet, then write the tables
     python docs/make_protocols.py --only unseen_rigs     the rows of one table
@@ -28,7 +28,7 @@ from make_results import compact
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 KEPT = HERE / "protocols"
-PAGES = ("unseen-rigs.md", "vieira-2026.md")
+PAGES = ("unseen-rigs.md", "vieira-2026.md", "splits.md")
 HIT_SM = ("hit_sm/self_built", "hit_sm/spectraquest")
 
 
@@ -77,9 +77,12 @@ def run(row: Row, outputs: Path) -> None:
     kept = compact(result)
     for one, of in [(kept, result), *zip(kept["folds"], result["folds"], strict=True)]:
         one["metrics"] |= {name: value for name, value in of["metrics"].items() if name.startswith(EXTRA)}
+    others = result.get("other_splits") or []
+    kept["other_splits"] = [{key: one.get(key) for key in ("name", "refused", "metrics", "std")} for one in others]
     keep(row, kept)
 
 
+ABSENT: dict[str, Any] = {"not run": ""}
 EXTRA = ("test/false_calls", "test/foreign/", "val/macro_f1", "val/macro_auroc", "test/f1/")
 
 
@@ -89,9 +92,11 @@ def keep(row: Row, result: dict[str, Any]) -> None:
 
 
 def done(table: str) -> dict[str, dict[str, Any]]:
-    """Results of a table by row, of those that have been run."""
-    found = {row.name: row.file for row in rows() if row.table == table and row.file.is_file()}
-    return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in found.items()}
+    """Results of a table by row."""
+    found = {row.name: row.file for row in rows() if row.table == table}
+    return {
+        name: json.loads(file.read_text(encoding="utf-8")) if file.is_file() else ABSENT for name, file in found.items()
+    }
 
 
 def by_target(table: str, counted: tuple[str, ...] | None = None) -> str:
@@ -106,8 +111,8 @@ def by_target(table: str, counted: tuple[str, ...] | None = None) -> str:
     heads = " | ".join(_short(target) for target in targets)
     lines = [f"| method | {heads} | mean | worst | false calls |", "| --- |" + " ---: |" * (len(targets) + 3)]
     for name, one in kept.items():
-        if "refused" in one:
-            lines.append(f"| {name} | " + " | ".join(["refused"] * (len(targets) + 2)) + " | |")
+        if "folds" not in one:
+            lines.append(f"| {name} | " + " | ".join([_state(one)] * (len(targets) + 2)) + " | |")
             continue
         folds = {fold["target"]: fold for fold in one["folds"]}
         used = {target: folds[target]["metrics"]["test/macro_f1"] for target in counted or targets if target in folds}
@@ -132,12 +137,27 @@ def foreign(table: str) -> str:
     return "\n".join(["| method | target | class | is called |", "| --- | --- | --- | --- |", *lines])
 
 
+def gaps(table: str) -> str:
+    """Macro F1 of each method by its own split, and what it gains by each of the others."""
+    kept = {name: one for name, one in done(table).items() if "folds" in one}
+    splits = list(dict.fromkeys(other["name"] for one in kept.values() for other in one["other_splits"]))
+    lines = ["| method | bearings never seen | " + " | ".join(splits) + " |", "| --- |" + " ---: |" * (len(splits) + 1)]
+    for name, one in kept.items():
+        own, others = one["metrics"]["test/macro_f1"], {other["name"]: other for other in one["other_splits"]}
+        cells = [f"{own:.3f}"]
+        for split in splits:
+            value = None if others[split]["refused"] else others[split]["metrics"]["test/macro_f1"]
+            cells.append("refused" if value is None else f"{value:.3f} ({value - own:+.3f})")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def auroc(table: str) -> str:
     """Macro AUROC over folds, mean and standard deviation, and CPU time."""
     lines = ["| method | macro AUROC | worst fold | seeds | fit, s a fold |", "| --- | ---: | ---: | ---: | ---: |"]
     for name, one in done(table).items():
-        if "refused" in one:
-            lines.append(f"| {name} | refused | | | |")
+        if "folds" not in one:
+            lines.append(f"| {name} | {_state(one)} | | | |")
             continue
         value, spread = one["metrics"]["test/macro_auroc"], one["std"].get("test/macro_auroc")
         each = [fold["metrics"]["test/macro_auroc"] for fold in one["folds"]]
@@ -145,6 +165,11 @@ def auroc(table: str) -> str:
         fit = one["seconds"]["fit"] / len(each) / seeds
         lines.append(f"| {name} | **{value:.3f}** ± {spread:.3f} | {min(each):.3f} | {seeds} | {fit:.1f} |")
     return "\n".join(lines)
+
+
+def _state(one: dict[str, Any]) -> str:
+    """Why a row has no numbers."""
+    return "refused" if "refused" in one else "not run"
 
 
 def _short(target: str) -> str:
@@ -167,6 +192,7 @@ TABLES = {
     "unseen_rigs": lambda: by_target("unseen_rigs"),
     "foreign": lambda: foreign("unseen_rigs"),
     "healthy": lambda: by_target("unseen_rigs_healthy", HIT_SM),
+    "gap": lambda: gaps("leakage_gap"),
     "tuning": lambda: auroc("vieira_2026_tuning"),
     "vieira": lambda: auroc("vieira_2026"),
     **{f"commands {name}": lambda name=name: commands(name) for name in dict.fromkeys(row.table for row in rows())},
