@@ -29,6 +29,7 @@ def script() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_every_row_passes_the_check(script: ModuleType):
     wrong = []
     aeon = importlib.util.find_spec("aeon")
