@@ -36,6 +36,7 @@ GROUPS = {
     "data/augment": "how training windows are varied",
     "task/split": "what separates training from test",
     "task/algorithm": "how the loss is made from domains",
+    "task/averaging": "which weights are validated, tested and kept",
     "task/head": "what ends the network",
     "task/optimizer": "how weights change",
     "task/scheduler": "how the learning rate changes",

@@ -59,6 +59,7 @@ HOMES = {
     "other_splits.*": ("phmbench.data.splits",),
     "task.head": ("phmbench.heads",),
     "task.algorithm": ("phmbench.algorithms",),
+    "task.averaging": ("phmbench.training.averaging",),
     "task.optimizer": ("torch.optim",),
     "task.scheduler": ("torch.optim.lr_scheduler",),
     "model": ("phmbench.models",),

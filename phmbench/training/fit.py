@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("phmbench")
 
+OF_TRAINING = "algorithm."  # what a loss has learnt for itself, discriminators and counts, has no part in a test
+
 
 class Fitted(NamedTuple):
     """What a fit and its test gave, in plain values that travel between processes."""
@@ -120,7 +122,9 @@ def test(config: Config, record: Record, data: VibrationData, trainer: Trainer, 
     begun = time.perf_counter()
     task = build.task(config, data.facts)
     require_readable(task, data)
-    task.load_state_dict(checkpoint["state_dict"])
+    own = {name: value for name, value in task.state_dict().items() if name.startswith(OF_TRAINING)}
+    weights = {name: value for name, value in checkpoint["state_dict"].items() if not name.startswith(OF_TRAINING)}
+    task.load_state_dict({**own, **weights})
     parameters = sum(p.numel() for p in task.parameters())
     task.groups, task.foreign = parted.groups(data), parted.foreign(data)  # type: ignore[assignment]
     tested = _run(trainer, "test", trainer.test, task, data, verbose=False)

@@ -26,6 +26,17 @@ def test_weights_that_have_seen_the_test_set_are_refused(command: Command):
     assert laundered.code == 4
 
 
+def test_what_an_algorithm_learns_for_itself_has_no_part_in_a_test(command: Command):
+    """A discriminator is in the checkpoint, and the algorithm named beside it by default has none."""
+    trained = command(*WORDS, "task/algorithm=dann", name="trained")
+    assert trained.code == 0, trained.err
+    best = trained.folder / "checkpoints" / "best.ckpt"
+    tested = command(*WORDS, "pipeline=evaluate", f"init={best}", name="tested")
+    assert tested.code == 0, tested.err
+    for metric in ("test/accuracy", "test/macro_f1", "test/macro_auroc"):
+        assert tested.result["metrics"][metric] == trained.result["metrics"][metric]
+
+
 def test_a_run_that_was_moved_goes_on_as_it_would_have(command: Command):
     words = ("trainer.max_epochs=4", "task.optimizer.lr=0.05")
     whole = command(*WORDS, *words, name="whole")
