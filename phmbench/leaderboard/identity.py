@@ -19,7 +19,13 @@ TRAINING = (
     "check_val_every_n_epoch",
 )  # fmt: skip
 """Keys of `trainer` that change what is learned, not where."""
-USUAL = {"task/algorithm": "erm", "task/head": "linear", "model/front": "none", "data/augment": "none"}
+USUAL = {
+    "task/algorithm": "erm",
+    "task/averaging": "none",
+    "task/head": "linear",
+    "model/front": "none",
+    "data/augment": "none",
+}
 """Choices that go without saying."""
 
 Protocol = str
@@ -75,6 +81,7 @@ def method(config: Mapping[str, Any]) -> dict[str, Any]:
         found["estimator"] = config["estimator"]
     else:
         parts = {key: value for key, value in task.items() if key not in ("split", "_target_")}
+        parts = {"averaging": {}, **parts}  # as above
         callbacks = trainer.get("callbacks") or {}
         learns = {name: one for name, one in callbacks.items() if name not in ("checkpoint", "health")}
         found |= {
