@@ -70,7 +70,7 @@ def test_the_first_line_is_a_title(file: Path):
     assert words.title(file) == line[2:]
 
 
-EMPTY = ("task/scheduler=none", "model/front=none", "data/augment=none", "pruner=none")
+EMPTY = ("task/scheduler=none", "task/averaging=none", "model/front=none", "data/augment=none", "pruner=none")
 """Options without content."""
 NEEDS = {
     "pipeline=evaluate": ("init=RUN/checkpoints/best.ckpt",),
