@@ -103,6 +103,10 @@ def facts_for(facts: Facts) -> dict[str, Any]:
     }
 
 
+OF_OTHERS = ("split", "head", "averaging")
+"""Parts of the task's node that data, network and trainer get, and not the task itself."""
+
+
 def task(config: Config, facts: Facts) -> Task:
     """Network, algorithm, optimizer and schedule in a task."""
     from phmbench.network import Network
@@ -113,9 +117,9 @@ def task(config: Config, facts: Facts) -> Task:
     parts = {
         name: make(child, f"task.{name}", features=model.n_features, **known) if child else None
         for name, child in node.items()
-        if name not in ("split", "head") and (child is None or isinstance(child, Mapping))
+        if name not in OF_OTHERS and (child is None or isinstance(child, Mapping))
     }
-    own = {name: value for name, value in node.items() if name not in (*parts, "split", "head")}
+    own = {name: value for name, value in node.items() if name not in (*parts, *OF_OTHERS)}
     built: Task = make(own, "task", network=Network(model, head, front=front), class_names=facts.classes, **parts)
     return built
 
@@ -184,6 +188,8 @@ def trainer(
     loggers = [
         make(child, f"logger.{name}", save_dir=folder) for name, child in (config["logger"] or {}).items() if child
     ]
+    if averaging := config["task"].get("averaging"):
+        callbacks.append(make(averaging, "task.averaging"))
     own = [*extra, KeepSignals()]
     built: Trainer = make(
         node,

@@ -138,9 +138,8 @@ def _groups(known: Options, *, but: Collection[str]) -> str:
     for group in (group for group in _in_order(known) if group not in but):
         lines.append(f"{_bold(group)}  {GROUPS.get(group, '')}".rstrip())
         names = known[group]
-        shown = sorted(names, key=lambda n: _is_extra(file_of(group, n, names[n])))[
-            : long if len(names) > long else None
-        ]
+        shown = sorted(names, key=lambda n: _rank(file_of(group, n, names[n]), names[n][0]))
+        shown = shown[: long if len(names) > long else None]
         lines += [_line(name, title(file_of(group, name, names[name]))) for name in shown]
         if len(shown) < len(names):
             lines.append(f"  … and {len(names) - len(shown)} more: phmbench list {group}")
@@ -148,9 +147,11 @@ def _groups(known: Options, *, but: Collection[str]) -> str:
     return "\n".join(lines)
 
 
-def _is_extra(file: Path) -> bool:
-    """Options for rigs whose recordings must be fetched first come after those that were run here."""
-    return "not run here" in file.read_text(encoding="utf-8", errors="replace").lower()
+def _rank(file: Path, place: Place) -> int:
+    """The user's own options come first, those for rigs whose recordings must be fetched after the ones run here."""
+    if place.provider != "phmbench":
+        return 0
+    return 2 if "not run here" in file.read_text(encoding="utf-8", errors="replace").lower() else 1
 
 
 def list_groups(known: Options) -> str:

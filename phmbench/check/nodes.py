@@ -8,7 +8,17 @@ from collections.abc import Mapping, Sequence
 
 from phmbench.check.extras import absent_extra
 from phmbench.check.findings import Finding, near, unchecked
-from phmbench.check.slots import MAPPINGS_OF_NODES, NEEDED_SLOTS, SLOTS, home, is_fact, is_whole, may_be_absent, passed
+from phmbench.check.slots import (
+    MAPPINGS_OF_NODES,
+    MAY_BE_NULL,
+    NEEDED_SLOTS,
+    SLOTS,
+    home,
+    is_fact,
+    is_whole,
+    may_be_absent,
+    passed,
+)
 from phmbench.check.values import Scope, accepts, is_node
 from phmbench.check.words import describe, show
 from phmbench.errors import ConfigError
@@ -128,7 +138,7 @@ def _check_slot(where: str, value: object) -> list[Finding]:
     if where == "data.rigs":
         fits = value is None or (isinstance(value, list | tuple) and all(isinstance(rig, str) for rig in value))
         return [] if fits else [Finding(where, f"wrong value; got {show(value)}; expected a list of names or null")]
-    if is_node(value) or (where == "model.front" and value is None):
+    if is_node(value) or (where in MAY_BE_NULL and value is None):
         return []
     option = f"; write {where.replace('.', '/')}={value}" if isinstance(value, str) else ""
     return [Finding(where, f"wrong value; got {show(value)}; expected a node (_target_: …){option}")]

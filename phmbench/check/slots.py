@@ -7,7 +7,7 @@ NODES = frozenset({"data", "task", "model", "trainer", "pipeline"})
 MAPPINGS_OF_NODES = frozenset({"logger", "trainer.callbacks", "data.sources", "other_splits"})
 """Mappings whose values are nodes, or null for one that is switched off."""
 SLOTS = {
-    "task": frozenset({"split", "head"}),
+    "task": frozenset({"split", "head", "averaging"}),
     "data": frozenset({"rigs"}),
     "trainer": frozenset({"callbacks"}),
     "model": frozenset({"front"}),
@@ -15,6 +15,8 @@ SLOTS = {
 """Keys of a node that others than its target take."""
 NEEDED_SLOTS = {"task": frozenset({"split", "head"})}
 """Those of them without which nothing can be built; not null either."""
+MAY_BE_NULL = frozenset({"model.front", "task.averaging"})
+"""Slots that hold a node, or null where there is none."""
 
 PASSED = {
     "data": frozenset({"split", "cache", "seed"}),
@@ -42,7 +44,7 @@ HEAD_FACTS = FACTS | {"features"}
 """Facts by the name of the parameter; `features` is the model's and no fact for the model itself."""
 
 
-WHOLE = (*NODES, "model.front", "data.augment", "task.split", "task.head", *MAPPINGS_OF_NODES)
+WHOLE = (*NODES, "model.front", "data.augment", "task.split", "task.head", "task.averaging", *MAPPINGS_OF_NODES)
 """Nodes, and parents of nodes, that are built at once: none of them waits for arguments."""
 
 

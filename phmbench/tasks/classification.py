@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from lightning.pytorch import Callback
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -28,7 +27,6 @@ class Classification(Task):
         optimizer: makes an optimizer from parameters.
         scheduler: makes a schedule of the rate; None: a constant rate.
         class_names: K names, in the order of the logits.
-        averaging: a callback that keeps another state of the network to be validated and tested; None: there is none.
     """
 
     reports = (
@@ -49,10 +47,9 @@ class Classification(Task):
         optimizer: MakeOptimizer,
         scheduler: MakeScheduler | None,
         class_names: Sequence[str],
-        averaging: Callback | None = None,
     ) -> None:
         super().__init__(network=network, optimizer=optimizer, scheduler=scheduler)
-        self.algorithm, self.averaging = algorithm, averaging
+        self.algorithm = algorithm
         self.class_names = tuple(class_names)
         independent = bool(getattr(algorithm, "independent", False))
         self.criterion = getattr(algorithm, "criterion", cross_entropy)
@@ -60,9 +57,6 @@ class Classification(Task):
         self.groups: dict[str, dict[str, Tensor]] = {}  # axis ("rig", "condition") → name → rows of its test windows
         self.foreign: dict[str, Tensor] = {}  # class that the label space lacks → rows of its windows
         self.tested: Collected | None = None  # scores of the last test, in the order of the window index
-
-    def configure_callbacks(self) -> list[Callback]:
-        return [] if self.averaging is None else [self.averaging]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = self.algorithm(self.network, batch)
