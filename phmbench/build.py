@@ -87,8 +87,21 @@ def data(config: Config) -> VibrationData:
         augment=augment and make(augment, "data.augment"),
         cache=config["paths"]["cache"],
         seed=config["seed"],
+        episodes=_episodes(config),
     )
     return built
+
+
+def _episodes(config: Config) -> Any:
+    """How episodes are drawn, where the task has any; its method says what training is made of, if nobody else does."""
+    from hydra.utils import get_class
+
+    node, task = config["task"].get("episodes"), config["task"]
+    if not node:
+        return None
+    method: Any = get_class(task["method"]["_target_"])
+    learn_from = task.get("learn_from") or method.learns_from[0]
+    return make(node, "task.episodes", seed=config["seed"], learn_from=learn_from)
 
 
 def facts_for(facts: Facts) -> dict[str, Any]:
@@ -114,12 +127,14 @@ def task(config: Config, facts: Facts) -> Task:
     node, known = config["task"], facts_for(facts)
     front, model = _front_and_model(config["model"], known)
     head = make(node["head"], "task.head", features=model.n_features, **known)
+    drawn_by = signature_of(node["_target_"]).attribute("drawn_by")
+    others = (*OF_OTHERS, *(drawn_by if isinstance(drawn_by, tuple) else ()))
     parts = {
         name: make(child, f"task.{name}", features=model.n_features, **known) if child else None
         for name, child in node.items()
-        if name not in OF_OTHERS and (child is None or isinstance(child, Mapping))
+        if name not in others and (child is None or isinstance(child, Mapping))
     }
-    own = {name: value for name, value in node.items() if name not in (*parts, *OF_OTHERS)}
+    own = {name: value for name, value in node.items() if name not in (*parts, *others)}
     built: Task = make(own, "task", network=Network(model, head, front=front), class_names=facts.classes, **parts)
     return built
 

@@ -99,7 +99,7 @@ class Scores:
             PhmbenchError: a window was scored twice.
         """
         own = self._room(self._count, torch.device("cpu") if self._buffers is None else self._buffers.label.device)
-        parts = _gather([buffer[: self._count] for buffer in own])
+        parts = gather([buffer[: self._count] for buffer in own])
         logits, label, window = (part.cpu() for part in parts)
         order = window.argsort(stable=True)
         collected = Collected(logits[order], label[order], window[order], self.independent)
@@ -128,8 +128,8 @@ class Scores:
         return self._buffers
 
 
-def _gather(parts: list[Tensor]) -> list[Tensor]:
-    """The parts of all processes, one after the other; they may differ in length."""
+def gather(parts: list[Tensor]) -> list[Tensor]:
+    """The parts of all processes, one after the other; they may differ in length. Every process must call it."""
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return parts
     if dist.get_backend() == "nccl":  # a process that has scored nothing has its empty buffers on the CPU

@@ -36,6 +36,8 @@ GROUPS = {
     "data/augment": "how training windows are varied",
     "task/split": "what separates training from test",
     "task/algorithm": "how the loss is made from domains",
+    "task/method": "how an episode is classified",
+    "task/adapter": "which weights are trained on the support of an episode, with task/method=finetune",
     "task/averaging": "which weights are validated, tested and kept",
     "task/head": "what ends the network",
     "task/optimizer": "how weights change",

@@ -27,6 +27,7 @@ OWN_CLASSES = (
     "phmbench.algorithms",
     "phmbench.data.augment",
     "phmbench.data.datamodule",
+    "phmbench.data.episodes",
     "phmbench.data.normalise",
     "phmbench.data.sources",
     "phmbench.data.splits",

@@ -1,7 +1,8 @@
 """What travels between the parts of a run: batches, facts, the window index and the split.
 
 Shape letters, used in every comment on a shape: B batch, C channels, L samples of a window, F features, K classes,
-D source domains, N windows of the index, R recordings, S support and Q query windows of an episode.
+D source domains, N windows of the index (of an episode: its ways), R recordings, S support and Q query windows of an
+episode.
 
 Nothing here imports torch, so that the data side (store, windows, splits, audit) works without it.
 """
@@ -63,6 +64,16 @@ class Batch(NamedTuple):
     domain: Tensor  # (B,) index of the source domain, 0 to D − 1; −1 for test windows of no source domain
     window: Tensor  # (B,) row of the window index, by which a prediction is found again
     context: Context
+
+
+class Episode(NamedTuple):
+    """A few labelled windows and others that are asked; labels are ways, 0 to N − 1, and not classes."""
+
+    support: Batch  # S windows
+    query: Batch  # Q windows
+    ways: Tensor  # (N,) class index of each way
+    novel: Tensor  # (N,) bool: classes that training has not seen; in few-shot all
+    number: Tensor  # () by which an answer is found again
 
 
 class Facts(NamedTuple):

@@ -12,6 +12,7 @@ from phmbench.check.slots import (
     MAPPINGS_OF_NODES,
     MAY_BE_NULL,
     NEEDED_SLOTS,
+    OF_EPISODES,
     SLOTS,
     home,
     is_fact,
@@ -114,6 +115,8 @@ def _check_key(path: str, key: str, value: object, signature: Signature) -> list
     where = f"{path}.{key}"
     if key in SLOTS.get(path, ()) and not (path == "model" and value and key in signature.by_name):
         return _check_slot(where, value)  # a model that takes a front itself says what it takes
+    if path == "task" and key in drawn_by(signature):
+        return [] if where not in OF_EPISODES else _check_slot(where, value)
     if key in signature.by_name and is_fact(path, key):
         return [Finding(where, f"{key} comes from the data; got {show(value)}; expected nothing; remove it")]
     if key in passed(path) and key in signature.by_name:
@@ -125,7 +128,14 @@ def _check_key(path: str, key: str, value: object, signature: Signature) -> list
     if signature.open_in is not None and signature.open_in.partition(".")[0] in LIBRARY_PACKAGES:
         return [unchecked(where, f"{signature.name} takes any name (**kwargs in {signature.open_in})")]
     names = [n for n in signature.by_name if not is_fact(path, n) and n not in passed(path)]
+    names += drawn_by(signature) if path == "task" else []
     return [Finding(where, f"{signature.name} has no parameter '{key}'{near(key, names)}")]
+
+
+def drawn_by(signature: Signature) -> list[str]:
+    """Keys of a task's node that what draws its episodes takes."""
+    found = signature.attribute("drawn_by")
+    return [str(name) for name in found] if isinstance(found, tuple | list) else []
 
 
 def _is_library(signature: Signature) -> bool:

@@ -19,7 +19,8 @@ MAY_BE_NULL = frozenset({"model.front", "task.averaging"})
 """Slots that hold a node, or null where there is none."""
 
 PASSED = {
-    "data": frozenset({"split", "cache", "seed"}),
+    "data": frozenset({"split", "cache", "seed", "episodes"}),
+    "task.episodes": frozenset({"seed", "learn_from"}),
     "task": frozenset({"network", "metrics", "class_names"}),
     "pipeline": frozenset({"cfg", "record"}),
     "trainer": frozenset(
@@ -44,7 +45,17 @@ HEAD_FACTS = FACTS | {"features"}
 """Facts by the name of the parameter; `features` is the model's and no fact for the model itself."""
 
 
-WHOLE = (*NODES, "model.front", "data.augment", "task.split", "task.head", "task.averaging", *MAPPINGS_OF_NODES)
+OF_EPISODES = ("task.episodes", "task.method", "task.adapter")
+WHOLE = (
+    *NODES,
+    "model.front",
+    "data.augment",
+    "task.split",
+    "task.head",
+    "task.averaging",
+    *OF_EPISODES,
+    *MAPPINGS_OF_NODES,
+)
 """Nodes, and parents of nodes, that are built at once: none of them waits for arguments."""
 
 
@@ -62,12 +73,20 @@ HOMES = {
     "task.head": ("phmbench.heads",),
     "task.algorithm": ("phmbench.algorithms",),
     "task.averaging": ("phmbench.training.averaging",),
+    "task.method": ("phmbench.methods",),
+    "task.adapter": ("phmbench.adapters",),
+    "task.episodes": ("phmbench.data.episodes",),
     "task.optimizer": ("torch.optim",),
     "task.scheduler": ("torch.optim.lr_scheduler",),
     "model": ("phmbench.models",),
     "model.front": ("phmbench.models.fronts",),
     "estimator": ("phmbench.estimators",),
-    "estimator.features": ("phmbench.features.tables", "phmbench.features.transformed"),
+    "estimator.features": (
+        "phmbench.features.tables",
+        "phmbench.features.transformed",
+        "phmbench.features.standardised",
+    ),
+    "estimator.features.features": ("phmbench.features.tables", "phmbench.features.transformed"),
     "estimator.features.transforms.*": ("aeon",),
     "estimator.classifier": ("sklearn",),
     "trainer": ("lightning.pytorch.Trainer", "lightning.pytorch.trainer"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,9 @@ from phmbench.data.apart import audit_statistics
 from phmbench.data.audit import Audit, audit
 from phmbench.data.balance import Balance, weights
 from phmbench.data.batches import Batches
+from phmbench.data.episode_batches import EpisodeNumbers, EpisodeSet
+from phmbench.data.episode_sets import EpisodeSets
+from phmbench.data.episodes import Episodes
 from phmbench.data.gaps import outside
 from phmbench.data.seen import Seen, overlap, seen
 from phmbench.data.selection import Source
@@ -30,7 +34,7 @@ from phmbench.data.store import Store, prepare
 from phmbench.data.views import View, require_whole
 from phmbench.data.windows import gather, index
 from phmbench.errors import DataError
-from phmbench.types import Assignment, Batch, Context, Facts, Windows
+from phmbench.types import Assignment, Batch, Context, Episode, Facts, Windows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +89,7 @@ class VibrationData(LightningDataModule):
             class and within it each rig or domain that has it.
         batch_size: windows a batch in each process, B.
         num_workers: loader processes.
+        episodes: how few-shot tasks draw them; None: batches are of windows.
 
     Raises:
         ConfigError: settings of a view that do not go together.
@@ -117,8 +122,11 @@ class VibrationData(LightningDataModule):
         balance: Balance,
         batch_size: Annotated[int, Ge(1)],
         num_workers: Annotated[int, Ge(0)],
+        episodes: Episodes | None = None,
     ) -> None:
         super().__init__()
+        self.episodes = episodes
+        self.drawn: EpisodeSets | None = None  # once the split is known
         self.sources, self.split, self.cache, self.seed = sources, split, cache, seed
         self.where, self.ids, self.channels, self.sample_rate = where, ids, channels, sample_rate
         self.nan: Literal["refuse", "drop", "interpolate"] = nan
@@ -277,6 +285,11 @@ class VibrationData(LightningDataModule):
             fingerprints=self.store.fingerprints,
         )
         self._index_facts(self.table)
+        if self.episodes is not None:
+            self.drawn = EpisodeSets(
+                self.episodes, assignment, label=self.label_of[self.windows.recording], table=self.table,
+                windows=self.windows, window=self.window, fingerprints=self.store.fingerprints,
+            )  # fmt: skip
 
     @property
     def foreign(self) -> NDArray[np.int64]:
@@ -474,12 +487,16 @@ class VibrationData(LightningDataModule):
             ),
         )
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+    def on_after_batch_transfer(self, batch: Batch | Episode, dataloader_idx: int) -> Batch | Episode:
         """Augment training batches, here and not in the loader: on the device; whatever the task's step does; and with
         the numbers that each epoch and rank are seeded for, which loader processes would not draw in the same order.
         """
         if self.augment is None or self.trainer is None or not self.trainer.training:
             return batch
+        if isinstance(batch, Episode):
+            parts = (batch.support, batch.query)
+            support, query = (part._replace(signal=self.augment(part.signal)) for part in parts)
+            return batch._replace(support=support, query=query)
         return batch._replace(signal=self.augment(batch.signal))
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -498,17 +515,25 @@ class VibrationData(LightningDataModule):
             rows = np.union1d(rows, self.foreign)
         trainer = self.trainer
         rank, ranks = (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
-        batches = Batches(
-            len(rows),
-            self.batch_size,
-            rank=rank,
-            ranks=ranks,
-            seed=self.seed if name == "train" else None,
-            step=trainer.accumulate_grad_batches if trainer is not None else 1,
-            weights=self._weights(rows) if name == "train" and self.balance != "none" else None,
-        )
+        step = trainer.accumulate_grad_batches if trainer is not None else 1
+        every: Dataset[Any] = WindowSet(self, rows, noisy=name == "test")
+        if self.drawn is not None and (name != "train" or self.drawn.trains):
+            batches: Batches = EpisodeNumbers(
+                self.drawn.number(name), rank=rank, ranks=ranks, training=name == "train", step=step
+            )
+            every = EpisodeSet(self.drawn, name, read=functools.partial(self.batch, noisy=name == "test"))
+        else:
+            batches = Batches(
+                len(rows),
+                self.batch_size,
+                rank=rank,
+                ranks=ranks,
+                seed=self.seed if name == "train" else None,
+                step=step,
+                weights=self._weights(rows) if name == "train" and self.balance != "none" else None,
+            )
         return Loader(
-            WindowSet(self, rows, noisy=name == "test"),
+            every,
             sampler=batches,
             batch_size=None,  # a sampler of whole batches: one vectorised read each
             collate_fn=_as_it_is,

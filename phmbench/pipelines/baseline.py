@@ -53,6 +53,8 @@ def _fitted(cfg: Config, record: Record, data: VibrationData, estimator: Estimat
     tables = _tables(data, sets, estimator, seed=cfg["seed"])
     _leave_out_unknown(data, sets, tables, estimator)
     described = time.perf_counter()
+    if data.drawn is not None:
+        return _episodes(cfg, record, data, estimator, sets, tables, times=(begun, described))
     fitted, setting, validation = _chosen(cfg, data, sets, tables, estimator)
     data.notes.append(f"validation chose {_said(setting)} of {len(estimator.settings)} settings")
     chosen = time.perf_counter()
@@ -69,6 +71,35 @@ def _fitted(cfg: Config, record: Record, data: VibrationData, estimator: Estimat
         "test": time.perf_counter() - chosen,
     }
     return Result(metrics=metrics, confusion=confusion, parameters=None, seconds=seconds)
+
+
+def _episodes(
+    cfg: Config,
+    record: Record,
+    data: VibrationData,
+    estimator: Estimator,
+    sets: dict[str, NDArray[np.int64]],
+    tables: dict[str, NDArray[np.float32]],
+    *,
+    times: tuple[float, float],
+) -> Result:
+    """The same where an estimator learns from the support of each episode, and training is for scales alone."""
+    from phmbench.answers import few_shot_metrics
+    from phmbench.pipelines import episodes
+    from phmbench.training import episodic
+    from phmbench.training.fit import Fitted as Result
+
+    setting, validation = episodes.chosen(cfg, data, sets, tables, estimator)
+    data.notes.append(f"validation chose {_said(setting)} of {len(estimator.settings)} settings")
+    done = time.perf_counter()
+    metrics, confusion, intervals = {f"val/{name}": value for name, value in validation.items()}, None, None
+    if cfg["test"]:
+        answered = episodes.answers("test", data, sets, tables, estimator, setting=setting, seed=cfg["seed"])
+        metrics |= {f"test/{name}": value for name, value in few_shot_metrics(answered, data.classes).items()}
+        confusion = _keep(record, data, answered.collected(len(data.classes)))
+        intervals = episodic.of_answers(data, answered)
+    seconds = {"set_up": times[1] - times[0], "fit": done - times[1], "test": time.perf_counter() - done}
+    return Result(metrics=metrics, confusion=confusion, parameters=None, seconds=seconds, intervals=intervals)
 
 
 def _tables(

@@ -60,6 +60,8 @@ def prepared(
     data.seconds, data.cpu_begun = time.perf_counter() - started, _cpu_seconds()
     if first:
         record.write_split(split_table(data.assignment, table=data.table, windows=data.windows, window=data.window))
+        if data.drawn is not None and cfg.get("test", True):
+            record.write_episodes(data.drawn.listed())
         _show(cfg, record, data, processes)
     return data
 
@@ -131,7 +133,13 @@ def titled(cfg: Config) -> dict[str, Any]:
 def split_of(data: VibrationData) -> dict[str, Any]:
     """The split as the record holds it: sets, what separates them, what they share."""
     assignment, audit = data.assignment, data.audit
-    level, shared = assignment.level, dict(audit.shared)
+    level, shared, leaky = assignment.level, dict(audit.shared), assignment.leaky
+    notes = [*assignment.notes, *audit.findings, *data.notes]
+    if data.drawn is not None:  # an answer is taught by the support, too
+        apart = data.drawn.audit()
+        level = min(level, apart.level, key=LEVELS.index)
+        leaky |= data.drawn.episodes.disjoint == "window"
+        notes += [*apart.notes, *(data.drawn.audit("val").notes if len(assignment.val) else ())]
     if data.shared is not None:  # weights that come from another run have seen more than this run's training side
         if data.inherited:
             level = min(level, separated(data.shared), key=LEVELS.index)
@@ -144,11 +152,11 @@ def split_of(data: VibrationData) -> dict[str, Any]:
         "name": assignment.name,
         "level": level,
         "validation_level": assignment.validation_level if data.inherited or data.shared is None else level,
-        "leaky": assignment.leaky,
+        "leaky": leaky,
         "target": list(assignment.target),
         "domains": list(assignment.domains),
         "class_sources": {name: list(sources) for name, sources in assignment.class_sources.items()},
-        "notes": [*assignment.notes, *audit.findings, *data.notes],
+        "notes": notes,
         **{name: dict(audit.counts[name]) for name in ("train", "val", "test")},
         "shared": shared,
         "which": {name: list(values) for name, values in audit.which.items()},
@@ -208,7 +216,17 @@ def describe(cfg: Config, data: VibrationData, fitted: Fitted, processes: int = 
         batch=batch_of(cfg, data, processes),
         choices=cfg.get("choices"),
         shortcuts=_shortcuts(cfg, data),
+        intervals=fitted.intervals,
+        episodes=_episodes(cfg, data),
     )
+
+
+def _episodes(cfg: Config, data: VibrationData) -> dict[str, Any] | None:
+    """How the test's episodes were drawn, and what the method learnt from before them."""
+    if data.drawn is None or not cfg.get("test", True):
+        return None
+    found = data.drawn.facts(data.facts.rate_hz)
+    return found if cfg["estimator"] is None else {**found, "learn_from": "estimator"}
 
 
 def _shortcuts(cfg: Config, data: VibrationData) -> dict[str, Any] | None:

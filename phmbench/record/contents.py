@@ -11,8 +11,8 @@ from phmbench.record import lock
 from phmbench.record.atomic import PART
 from phmbench.record.status import CONFIG, METRICS, STATUS, exists, state
 
-FILES = (METRICS, "split.csv", "predictions.h5", "log.txt", "report.html", "environment.txt", "profile.json",
-         "trace.json", "screen.txt", STATUS, CONFIG)  # fmt: skip
+FILES = (METRICS, "split.csv", "episodes.csv", "predictions.h5", "log.txt", "report.html", "environment.txt",
+         "profile.json", "trace.json", "screen.txt", STATUS, CONFIG)  # fmt: skip
 FOLDERS = ("checkpoints", "csv", "figures", "failure")
 
 

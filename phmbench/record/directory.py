@@ -190,6 +190,11 @@ class Record:
         """split.csv: recording, rig, unit, condition, label, set, windows, first_sample, last_sample."""
         atomic.write_text(self.path / "split.csv", frame.to_csv(index=False))
 
+    def write_episodes(self, frame: pd.DataFrame) -> None:
+        """episodes.csv: which windows taught, and which were asked, in each episode of the test."""
+        self._require_open("write")
+        atomic.write_text(self.path / "episodes.csv", frame.to_csv(index=False))
+
     def write_predictions(
         self,
         *,

@@ -94,6 +94,8 @@ def _results(result: Mapping[str, Any]) -> str:
         rows = [[name, _value(result, metric)] for name, metric in members.items()]
         parts.append(html.table([kind, "test F1" if kind == "class" else "test macro F1"], rows))
     parts += [f"<p>{escape(text)}.</p>" for text in words.called(result)]
+    parts += [f"<p>Episodes: {escape(text)}.</p>" for text in (words.episodes(result),) if text]
+    parts += [f"<p>Interval of {escape(text)}.</p>" for text in words.intervals(result)]
     if result["folds"]:
         parts.append(_folds(result["folds"]))
     head, rows = words.gaps(result)

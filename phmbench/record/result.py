@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from phmbench.errors import RecordError
 from phmbench.record import environment
@@ -35,6 +35,8 @@ def build(
     batch: Mapping[str, int] | None = None,
     choices: Mapping[str, str | None] | None = None,
     shortcuts: Mapping[str, Any] | None = None,
+    intervals: Mapping[str, Any] | None = None,
+    episodes: Mapping[str, Any] | None = None,
 ) -> Result:
     """The result of one fit; versions and commit are found here.
 
@@ -53,6 +55,8 @@ def build(
         choices: group to option: the sentence.
         shortcuts: what facts that are no fault physics give away, as `phmbench.data.shortcuts` finds it; None: not
             looked at.
+        intervals: metric to its 95 % interval, as `phmbench.intervals` finds it; None: not of few-shot.
+        episodes: of the test: number, n_way, k_shot, level and so on; None: not of few-shot.
     """
     level = split.get("level")
     weak = level in LEVELS and LEVELS.index(level) < LEVELS.index("unit")
@@ -79,6 +83,7 @@ def build(
             "cpu_seconds": cpu_seconds,
             "threads": threads,
             "shortcuts": shortcuts,
+            **({} if episodes is None else {"episodes": episodes, "intervals": intervals or {}}),
             "warnings": [],
             "versions": environment.versions(),
             "commit": environment.commit_here(),
@@ -106,7 +111,7 @@ def aggregate_repeats(results: Sequence[Mapping[str, Any]]) -> Result:
         {**results[0], "seed": None, "metrics": mean(every), "std": std(every), "std_over": "seeds", "std_seeds": {},
          "repeats": repeats, "folds": [], "confusion": _sum_confusion(results), "split": split,
          "seconds": _sum_seconds(results), "cpu_seconds": _sum_cpu(results), "shortcuts": _shortcuts(results),
-         "warnings": _warnings(results)}
+         "warnings": _warnings(results), **_intervals(results, "over_repeats")}
     )  # fmt: skip
 
 
@@ -141,7 +146,7 @@ def aggregate_folds(results: Mapping[str, Mapping[str, Any]]) -> Result:
          "folds": folds, "confusion": _sum_confusion(each), "split": split, "data": data,
          "batch": each[0].get("batch") if all(r.get("batch") == each[0].get("batch") for r in each) else None,
          "seconds": _sum_seconds(each), "cpu_seconds": _sum_cpu(each), "shortcuts": _shortcuts(each),
-         "warnings": _warnings(each)}
+         "warnings": _warnings(each), **_intervals(each, "over_folds")}
     )  # fmt: skip
 
 
@@ -258,6 +263,17 @@ def _shortcuts(results: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 def _mean_scores(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     scores = mean([{name: value for name, value in one.items() if name != "classes"} for one in each])
     return {**scores, "classes": mean([one["classes"] for one in each])}
+
+
+def _intervals(results: Sequence[Mapping[str, Any]], what: Literal["over_repeats", "over_folds"]) -> Result:
+    """Of the mean, for metrics that all have an interval of; nothing where it is not few-shot."""
+    every = [r["intervals"] for r in results if "intervals" in r]
+    if len(every) < len(results):
+        return {}
+    from phmbench import intervals
+
+    names = [name for name in every[0] if all(name in one for one in every)]
+    return {"intervals": {name: getattr(intervals, what)([one[name] for one in every]) for name in names}}
 
 
 def _warnings(results: Sequence[Mapping[str, Any]]) -> list[str]:

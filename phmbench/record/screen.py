@@ -72,6 +72,8 @@ def results(result: Mapping[str, Any], *, path: str | Path, file: IO[str] | None
         for kind, names in words.groups(result["metrics"]).items():
             shown += [_groups_table(result, kind, names), ""]
     shown += [_labelled("foreign", Text(text)) for text in words.called(result)]
+    shown += [_labelled("episodes", Text(text)) for text in (words.episodes(result),) if text]
+    shown += [_labelled("interval", Text(text)) for text in words.intervals(result)]
     shown += _gaps(result)
     audit = f"shared with train+val: {words.audit(result['split'])}"
     times = " · ".join(f"{key.replace('_', '-')} {words.duration(value)}" for key, value in result["seconds"].items())

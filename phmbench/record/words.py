@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 SEPARATES = {
@@ -101,6 +101,34 @@ def called(result: Mapping[str, Any]) -> list[str]:
         for name, shares in found.items()
     }
     return [f"{name}, which no source has, was called {shares}" for name, shares in said.items()]
+
+
+def intervals(result: Mapping[str, Any]) -> list[str]:
+    """`accuracy, 95 %: 0.52 to 0.70 over physical units; 0.60 to 0.62 over episodes, which share units`, and so on."""
+    found = []
+    for name, one in (result.get("intervals") or {}).items():
+        over = "over physical units"
+        said = f"{over} not estimable ({one['why']})" if one["units"] is None else f"{_span(one['units'])} {over}"
+        more = f"; {_span(one['episodes'])} over episodes, which share units" if one["episodes"] else ""
+        found.append(f"{title(name)}, 95 %: {said}{more}")
+    return found
+
+
+def _span(ends: Sequence[float]) -> str:
+    return f"{number(ends[0])} to {number(ends[1])}"
+
+
+def episodes(result: Mapping[str, Any]) -> str:
+    """`600 of 5 classes, 5 labelled windows (0.85 s of each), …`; empty where it is not few-shot."""
+    of = result.get("episodes")
+    if not of:
+        return ""
+    seconds = "" if of["labelled_seconds"] is None else f" ({of['labelled_seconds']:.3g} s of each)"
+    base = f", base classes by {of['base_shot']} windows each" if of["base_shot"] else ""
+    return (
+        f"{of['number']} of {of['n_way']} classes, {of['k_shot']} labelled windows{seconds}{base}, {of['n_query']} "
+        f"asked of each class; support and query are apart by {of['level']}"
+    )
 
 
 def refusals(result: Mapping[str, Any]) -> list[str]:

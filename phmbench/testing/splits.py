@@ -62,7 +62,7 @@ def check_split(split: Any, *, table: pd.DataFrame | None = None, window: int = 
     assert split.level in LEVELS, f"{name}: level is {split.level!r}; expected one of {', '.join(LEVELS)}"
     given = split(table, windows, window)
     assert isinstance(given, Assignment), f"{name}: gave {type(given).__name__}; expected phmbench.types.Assignment"
-    _check_sets(name, given, table, windows)
+    _check_sets(split, name, given, table, windows)
     if not given.leaky:
         _check_separation(name, given, table, windows, window)
     again = split(table, windows, window)
@@ -85,7 +85,7 @@ def _windows(lengths: NDArray[np.int64], window: int) -> Windows:
     return Windows(recording, (np.arange(counts.sum()) - first) * hop)
 
 
-def _check_sets(name: str, given: Assignment, table: pd.DataFrame, windows: Windows) -> None:
+def _check_sets(split: Any, name: str, given: Assignment, table: pd.DataFrame, windows: Windows) -> None:
     label = table["label"].to_numpy(dtype=object)[windows.recording]  # (N,)
     assert list(given.classes) == sorted(given.classes), f"{name}: classes {given.classes}; expected them sorted"
     seen = np.zeros(len(label), dtype=int)
@@ -100,7 +100,8 @@ def _check_sets(name: str, given: Assignment, table: pd.DataFrame, windows: Wind
         other = set(label[rows]) - set(given.classes)
         assert not other, f"{name}: {field} holds windows of {sorted(map(str, other))}; expected {given.classes} alone"
     assert (seen <= 1).all(), f"{name}: {int((seen > 1).sum())} windows are in two sets; expected each in one at most"
-    absent = set(given.classes) - set(label[given.train])
+    novel = set(given.target) if getattr(split, "novel", False) else set()
+    absent = set(given.classes) - set(label[given.train]) - novel
     assert not absent, f"{name}: training has no window of {sorted(absent)}; expected all classes; raise DataError"
     assert given.level in LEVELS, f"{name}: level is {given.level!r}; expected one of {', '.join(LEVELS)}"
     assert given.validation_level in LEVELS, f"{name}: validation_level is {given.validation_level!r}; expected a level"

@@ -24,7 +24,8 @@ def contradictions(config: Config, data: VibrationData, *, processes: int) -> It
 
     Lightning and torch take all of them without a word.
     """
-    yield from _of_batches(config, windows=len(data.assignment.train), size=data.batch_size, count=processes)
+    windows, size = _unit(data)
+    yield from _of_batches(config, windows=windows, size=size, count=processes)
     yield from _of_steps(config, data, processes=processes)
     yield from _of_workers(config, data, here=ranks.wanted(config["trainer"]))
     yield from _of_precision(config)
@@ -56,9 +57,16 @@ def require_validation(config: Config, data: VibrationData, *, processes: int) -
 def _batches(config: Config, data: VibrationData, processes: int) -> int:
     """Of an epoch, in each process."""
     step = int(config["trainer"].get("accumulate_grad_batches") or 1)
-    windows = len(data.assignment.train)
-    batches = Batches(windows, data.batch_size, rank=0, ranks=processes, seed=config["seed"], step=step)
+    windows, size = _unit(data)
+    batches = Batches(windows, size, rank=0, ranks=processes, seed=config["seed"], step=step)
     return _part(len(batches), config["trainer"].get("limit_train_batches"))
+
+
+def _unit(data: VibrationData) -> tuple[int, int]:
+    """What an epoch of training is made of: windows, so many a batch; or episodes, of which each is one."""
+    if data.drawn is not None and data.drawn.trains:
+        return data.drawn.number("train"), 1
+    return len(data.assignment.train), data.batch_size
 
 
 def _of_steps(config: Config, data: VibrationData, *, processes: int) -> Iterator[str]:

@@ -167,7 +167,8 @@ def _advice(found: Trace | None) -> str:
 
 def windows(data: Any, batch: Any) -> list[dict[str, Any]]:
     """Recording and first sample of each window of a batch."""
-    rows = batch.window.cpu().numpy()
+    parts = (batch.support, batch.query) if isinstance(batch, types.Episode) else (batch,)
+    rows = torch.cat([part.window for part in parts]).cpu().numpy()
     names = data.table["recording"].iloc[data.windows.recording[rows]]
     starts = data.windows.start[rows]
     return [{"recording": str(name), "start": int(start)} for name, start in zip(names, starts, strict=True)]

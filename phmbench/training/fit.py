@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from phmbench import build
 from phmbench.config import Config
 from phmbench.errors import ConfigError, DataError, PhmbenchError
-from phmbench.training import parted, ranks
+from phmbench.training import episodic, parted, ranks
 from phmbench.training.checkpoints import read_checkpoint, start_from
 from phmbench.training.readable import require_readable
 from phmbench.training.resume import Curves, checkpoint_of
@@ -40,6 +40,7 @@ class Fitted(NamedTuple):
     confusion: dict[str, Any] | None
     parameters: int | None  # None: of an estimator, whose size is no such number
     seconds: dict[str, float]
+    intervals: dict[str, dict[str, Any]] | None = None  # of few-shot: metric → interval
 
 
 def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
@@ -130,16 +131,20 @@ def test(config: Config, record: Record, data: VibrationData, trainer: Trainer, 
     tested = _run(trainer, "test", trainer.test, task, data, verbose=False)
     if not tested:
         raise DataError("test: no window was tested; expected at least one; check trainer.limit_test_batches")
-    confusion = None
+    confusion, intervals = None, None
     if trainer.is_global_zero:
         confusion = write_predictions(record, data, task.tested)  # type: ignore[arg-type]
+        if data.drawn is not None:
+            intervals = episodic.of_answers(data, task.answered)  # type: ignore[arg-type]
     if confusion is not None:
-        _mark_parts(record, trainer, tested=sum(map(sum, confusion["counts"])), of=len(data.assignment.test))
+        of = len(data.assignment.test) if data.drawn is None else episodic.answers_expected(data)
+        _mark_parts(record, trainer, tested=sum(map(sum, confusion["counts"])), of=of)
     return Fitted(
         metrics={name: float(value) for name, value in tested[0].items()},
         confusion=confusion,
         parameters=parameters,
         seconds={"test": time.perf_counter() - begun},
+        intervals=intervals,
     )
 
 

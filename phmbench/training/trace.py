@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from phmbench.training.names import named_modules
+from phmbench.types import Episode
 
 if TYPE_CHECKING:
     from phmbench.tasks.base import Task
@@ -77,8 +78,9 @@ def trace(task: Task, batch: Any) -> Trace:
 
 
 def _first(batch: Any, visits: list[Visit], loss: Tensor, of: dict[int, Tensor]) -> tuple[Any, Visit | None]:
-    signal = getattr(batch, "signal", None)
-    if isinstance(signal, Tensor) and not _finite(signal):
+    parts = (batch.support, batch.query) if isinstance(batch, Episode) else (batch,)
+    signals = [getattr(part, "signal", None) for part in parts]
+    if any(isinstance(signal, Tensor) and not _finite(signal) for signal in signals):
         return "batch", None
     forward = _innermost([v for v in visits if v.fed_well and v.output is not None and v.output.bad > 0])
     if forward:

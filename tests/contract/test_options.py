@@ -73,6 +73,9 @@ def test_the_first_line_is_a_title(file: Path):
 EMPTY = ("task/scheduler=none", "task/averaging=none", "model/front=none", "data/augment=none", "pruner=none")
 """Options without content."""
 NEEDS = {
+    "task/split=hold_out_classes": ("task=gfs",),
+    **{option.word: ("task=fewshot",) for option in options("task/method")},
+    **{option.word: ("task=fewshot", "task/method=finetune") for option in options("task/adapter")},
     "pipeline=evaluate": ("init=RUN/checkpoints/best.ckpt",),
     "pipeline=baseline": ("estimator=majority",),
     "model/front=orders_of_envelope": ("data.view=envelope_angle", "data.sample_rate=null"),

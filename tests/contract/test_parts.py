@@ -153,6 +153,7 @@ def test_arguments_are_parameters_of_the_library(option: Option):
 
 BEARINGS = ",".join(f"simulated/motor-{fault}-1-0" for fault in ("cage", "inner", "outer", "rolling_element"))
 ASKED = {
+    "hold_out_classes": ("task=gfs",),
     "severity": ("data.where=\"fault_type != 'normal'\"",),  # what is healthy has no severity
     "bearing": ("data.where=\"fault_type != 'normal'\"", f"task.split.target=[{BEARINGS}]"),  # one has one class
     "named_folds": ("data.where=\"fault_type != 'normal'\"", f"task.split.folds={{first:[{BEARINGS}]}}"),

@@ -7,7 +7,9 @@ import re
 
 import pytest
 
+from phmbench.lineage import lineage
 from phmbench.signatures import Signature, signature_of
+from phmbench.syntax import Definition
 from tests.contract.composing import options
 from tests.contract.test_options import FILES, nodes, raw
 
@@ -17,6 +19,9 @@ TARGETS = sorted(
 PARTS = {
     "phmbench.models.": ("Paper:", "Shapes:", "Args:"),
     "phmbench.algorithms.": ("Paper:",),
+    "phmbench.methods.": ("Paper:", "Deviations:", "Shapes:"),
+    "phmbench.adapters.": ("Source:", "Args:"),
+    "phmbench.data.episodes.": ("Args:",),
     "phmbench.heads.": ("Shapes:", "Args:"),
     "phmbench.tasks.": ("Args:",),
     "phmbench.data.splits.": ("Args:",),
@@ -33,11 +38,15 @@ PARTS = {
 
 def function_of(signature: Signature) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     """The function whose parameters these are; None for a class without any."""
-    node = signature.definition.node
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return node
-    assert isinstance(node, ast.ClassDef)
-    return next((one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
+    for base in lineage(signature.definition):
+        node = base.node if isinstance(base, Definition) else None
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return node
+        if isinstance(node, ast.ClassDef) and base.module.top == "phmbench":
+            for one in node.body:
+                if isinstance(one, ast.FunctionDef) and one.name == "__init__":
+                    return one
+    return None
 
 
 def documented(doc: str) -> set[str]:
