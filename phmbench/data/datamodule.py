@@ -291,6 +291,20 @@ class VibrationData(LightningDataModule):
                 windows=self.windows, window=self.window, fingerprints=self.store.fingerprints,
             )  # fmt: skip
 
+    def require_episodes(self) -> None:
+        """See that episodes of every set can be drawn, before anything is fitted.
+
+        Raises:
+            DataError: too few windows.
+            LeakageError: support and query of one share samples, or copies.
+        """
+        if self.drawn is not None:
+            if self.drawn.trains and len(self.assignment.train):
+                self.drawn.draw("train", 0)
+            for name in ("val", "test"):
+                if len(getattr(self.assignment, name)):
+                    self.drawn.audit(name)
+
     @property
     def foreign(self) -> NDArray[np.int64]:
         """Rows of the target's windows whose class has no output: tested for what they are called, never scored."""

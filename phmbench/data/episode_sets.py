@@ -202,22 +202,22 @@ class EpisodeSets:
                         "expected none; leave one of each out with data.where or data.ids"
                     )
 
-    def facts(self, rate_hz: float) -> dict[str, Any]:
+    def facts(self, rate_hz: NDArray[np.float32]) -> dict[str, Any]:
         """What the record says of the test's episodes.
 
         Args:
-            rate_hz: of the recordings; NaN where rates differ.
+            rate_hz: (R,) of each recording as it is stored.
         """
         every = self.fixed("test")
-        ways = sorted({len(one.ways) for one in every})
         shots = sorted({int(n) for one in every for n in np.bincount(one.support_way)[one.novel]})
-        seconds = shots[-1] * self.window / rate_hz if rate_hz == rate_hz else None
+        taught = np.concatenate([one.support[one.novel[one.support_way]] for one in every])
+        seconds = self.window / rate_hz[self.windows.recording[taught]].astype(float)  # of each window
         return {
             "number": len(every),
-            "n_way": ways[-1],
+            "n_way": max(len(one.ways) for one in every),
             "k_shot": shots[-1],
             "n_query": int(max(len(one.query) // len(one.ways) for one in every)),
-            "labelled_seconds": seconds,  # of each novel class
+            "labelled_seconds": float(shots[-1] * seconds.mean()),  # of each novel class
             "base_shot": self.episodes.base_shot,
             "disjoint": self.episodes.disjoint,
             "level": self.audit().level,

@@ -227,8 +227,8 @@ def _read(file: str) -> pd.DataFrame:
         frame = pd.read_csv(Path(file), keep_default_na=False)
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise DataError(
-            f"task.episodes.file: cannot be read; got {' '.join(str(error).split())}; expected episodes.csv of a run; "
-            "leave it out to draw episodes"
+            f"task.episodes.file: is not to be opened; got {' '.join(str(error).split())}; expected episodes.csv of a "
+            "run; leave it out to draw episodes"
         ) from error
     lacking = sorted({"episode", "part", "label", "novel", "recording", "start", "samples"} - set(frame.columns))
     if lacking or frame.empty:

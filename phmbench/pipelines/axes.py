@@ -40,7 +40,6 @@ def run(config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]:
 
 def _other(name: str, node: Mapping[str, Any], config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]:
     """The run with another split, in short; one that these recordings do not allow says why."""
-    from phmbench import build
 
     _heading(f"other split: {name}")
     by_value = config["folds"] is not None and "target" in node
@@ -51,15 +50,38 @@ def _other(name: str, node: Mapping[str, Any], config: Config, record: Record, p
         "task": {**config["task"], "split": node},
     }
     try:
-        if by_value:
-            folds(one)
-        else:
-            build.data(one).assign()
+        data = _opened(one, folds(one) if by_value else None)
+        if data.drawn is not None:
+            one = _as_leaky(one, data)
+            _opened(one, folds(one) if by_value else None).require_episodes()
     except (DataError, LeakageError) as error:
         return {"name": name, "refused": str(error)}
     result = _in_child(f"split-{name}", one, record, lambda cfg, child: _folds(cfg, child, pipeline))
     kept = ("metrics", "std", "std_over", "split", "seconds")
     return {"name": name, "refused": None, **{key: result[key] for key in kept}}
+
+
+def _of_fold(config: Config, target: list[Any]) -> Config:
+    split = {**config["task"]["split"], "target": target}
+    return {**config, "folds": None, "task": {**config["task"], "split": split}}
+
+
+def _opened(config: Config, targets: dict[str, list[Any]] | None) -> VibrationData:
+    """Split and audited, of several folds the first."""
+    from phmbench import build
+
+    data = build.data(config if targets is None else _of_fold(config, next(iter(targets.values()))))
+    data.assign()
+    return data
+
+
+def _as_leaky(config: Config, data: VibrationData) -> Config:
+    """Few-shot: support and query are no further apart than training and test are, as where such splits are used."""
+    node = config["task"]["episodes"]
+    by_level = {"sample": "time", "recording": "recording"}
+    apart = "window" if data.assignment.leaky else by_level.get(data.assignment.level, "unit")
+    task = {**config["task"], "disjoint": apart, "episodes": {**node, "disjoint": apart}}
+    return {**config, "task": task}
 
 
 def _folds(config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]:
@@ -71,8 +93,7 @@ def _folds(config: Config, record: Record, pipeline: Pipeline) -> dict[str, Any]
     targets = folds(config)
     for number, (name, target) in enumerate(targets.items(), 1):
         _heading(f"target {name} ({number} of {len(targets)})")
-        split = {**config["task"]["split"], "target": target}
-        one = {**config, "folds": None, "task": {**config["task"], "split": split}}
+        one = _of_fold(config, target)
         results[name] = _in_child(f"target-{name}", one, record, lambda cfg, child: _repeats(cfg, child, pipeline))
     return result.aggregate_folds(results)
 

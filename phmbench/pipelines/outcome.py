@@ -187,6 +187,9 @@ def batch_of(cfg: Config, data: VibrationData, processes: int) -> dict[str, int]
     if not len(data.assignment.train) or cfg["estimator"] is not None:
         return None
     size = min(int(cfg["data"]["batch_size"]), len(data.assignment.train) // processes)
+    if data.drawn is not None and data.drawn.trains:  # an episode is a batch
+        one = data.drawn.draw("train", 0)
+        size = len(one.support) + len(one.query)
     accumulated = int(cfg["trainer"].get("accumulate_grad_batches") or 1)
     return {
         "size": size,
@@ -225,7 +228,7 @@ def _episodes(cfg: Config, data: VibrationData) -> dict[str, Any] | None:
     """How the test's episodes were drawn, and what the method learnt from before them."""
     if data.drawn is None or not cfg.get("test", True):
         return None
-    found = data.drawn.facts(data.facts.rate_hz)
+    found = data.drawn.facts(data.rate_of)
     return found if cfg["estimator"] is None else {**found, "learn_from": "estimator"}
 
 

@@ -266,14 +266,22 @@ def _mean_scores(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _intervals(results: Sequence[Mapping[str, Any]], what: Literal["over_repeats", "over_folds"]) -> Result:
-    """Of the mean, for metrics that all have an interval of; nothing where it is not few-shot."""
+    """Of the mean, for metrics that all have an interval of, and how episodes were drawn, by the weakest of all; nothing
+    where it is not few-shot."""
     every = [r["intervals"] for r in results if "intervals" in r]
     if len(every) < len(results):
         return {}
     from phmbench import intervals
 
     names = [name for name in every[0] if all(name in one for one in every)]
-    return {"intervals": {name: getattr(intervals, what)([one[name] for one in every]) for name in names}}
+    episodes = dict(results[0]["episodes"])
+    episodes["level"] = min((r["episodes"]["level"] for r in results), key=LEVELS.index)
+    seconds = [r["episodes"]["labelled_seconds"] for r in results]
+    episodes["labelled_seconds"] = None if None in seconds else statistics.fmean(seconds)
+    return {
+        "episodes": episodes,
+        "intervals": {name: getattr(intervals, what)([one[name] for one in every]) for name in names},
+    }
 
 
 def _warnings(results: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -125,8 +125,9 @@ def test_damaged_predictions_say_so(tmp_path, done):
     with pytest.raises(
         RecordError,
         match=r"got bytes that are not those which were written, by the seal at the end; .*pipeline=evaluate",
-    ):
+    ) as caught:
         predictions.read(tmp_path)
+    assert "expected the predictions of a run" in str(caught.value)
 
 
 def test_every_figure_is_there_as_png_svg_and_numbers(done):
