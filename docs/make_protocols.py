@@ -28,7 +28,7 @@ from make_results import compact
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 KEPT = HERE / "protocols"
-PAGES = ("unseen-rigs.md", "vieira-2026.md", "splits.md")
+PAGES = ("unseen-rigs.md", "vieira-2026.md", "splits.md", "few-shot.md")
 HIT_SM = ("hit_sm/self_built", "hit_sm/spectraquest")
 
 
@@ -38,6 +38,7 @@ class Row(NamedTuple):
     table: str
     name: str
     words: str
+    experiment: str
 
     @property
     def file(self) -> Path:
@@ -45,7 +46,7 @@ class Row(NamedTuple):
 
     @property
     def command(self) -> str:
-        return f"python train.py experiment={self.table} {self.words}"
+        return f"python train.py experiment={self.experiment} {self.words}"
 
 
 def rows() -> Iterator[Row]:
@@ -54,7 +55,9 @@ def rows() -> Iterator[Row]:
     for table, of in plan["tables"].items():
         for name, words in of["rows"].items():
             every = [words] if isinstance(words, str) else words
-            yield Row(table, name, " ".join(part for part in [*every, of["words"]] if part))
+            yield Row(
+                table, name, " ".join(part for part in [*every, of["words"]] if part), of.get("experiment", table)
+            )
 
 
 def run(row: Row, outputs: Path) -> None:
@@ -77,6 +80,11 @@ def run(row: Row, outputs: Path) -> None:
     kept = compact(result)
     for one, of in [(kept, result), *zip(kept["folds"], result["folds"], strict=True)]:
         one["metrics"] |= {name: value for name, value in of["metrics"].items() if name.startswith(EXTRA)}
+    kept |= {key: result[key] for key in ("episodes",) if key in result}
+    kept["intervals"] = {
+        name: {key: value for key, value in one.items() if key != "draws"}
+        for name, one in (result.get("intervals") or {}).items()
+    }
     others = result.get("other_splits") or []
     kept["other_splits"] = [{key: one.get(key) for key in ("name", "refused", "metrics", "std")} for one in others]
     keep(row, kept)
@@ -167,6 +175,31 @@ def auroc(table: str) -> str:
     return "\n".join(lines)
 
 
+def few_shot(table: str) -> str:
+    """Accuracy of each target, their mean, and its 95 % intervals: over units and seeds, and over episodes."""
+    kept = done(table)
+    targets = list(dict.fromkeys(fold["target"] for one in kept.values() for fold in one.get("folds", [])))
+    heads = " | ".join(_short(target) for target in targets)
+    lines = [
+        f"| method | {heads} | mean | 95 %, over bearings and seeds | over episodes |",
+        "| --- |" + " ---: |" * (len(targets) + 3),
+    ]
+    for name, one in kept.items():
+        if "folds" not in one:
+            lines.append(f"| {name} | " + " | ".join([_state(one)] * (len(targets) + 1)) + " | | |")
+            continue
+        folds = {fold["target"]: fold for fold in one["folds"]}
+        interval = one["intervals"]["test/accuracy"]
+        cells = [_spread(folds.get(target), "test/accuracy") for target in targets]
+        cells += [f"**{one['metrics']['test/accuracy']:.3f}**", _ends(interval["units"]), _ends(interval["episodes"])]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _ends(ends: list[float] | None) -> str:
+    return "not estimable" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
+
+
 def _state(one: dict[str, Any]) -> str:
     """Why a row has no numbers."""
     return "refused" if "refused" in one else "not run"
@@ -176,10 +209,10 @@ def _short(target: str) -> str:
     return target.removeprefix("simulated/")
 
 
-def _spread(fold: dict[str, Any] | None) -> str:
+def _spread(fold: dict[str, Any] | None, metric: str = "test/macro_f1") -> str:
     if fold is None:
         return "–"
-    value, spread = fold["metrics"]["test/macro_f1"], fold["std"].get("test/macro_f1")
+    value, spread = fold["metrics"][metric], fold["std"].get(metric)
     return f"{value:.3f}" + ("" if spread is None else f" ± {spread:.3f}")
 
 
@@ -194,6 +227,8 @@ TABLES = {
     "healthy": lambda: by_target("unseen_rigs_healthy", HIT_SM),
     "gap": lambda: gaps("leakage_gap"),
     "tuning": lambda: auroc("vieira_2026_tuning"),
+    "gap few-shot": lambda: gaps("leakage_gap_fewshot"),
+    **{name: lambda name=name: few_shot(name) for name in ("fewshot_cwru", "fewshot_cwru_leaky", "fewshot_unseen_rig")},
     "vieira": lambda: auroc("vieira_2026"),
     **{f"commands {name}": lambda name=name: commands(name) for name in dict.fromkeys(row.table for row in rows())},
 }

@@ -47,7 +47,7 @@ def test_results_are_of_the_commands_of_the_plan(script: ModuleType):
         assert json.loads(file.read_text(encoding="utf-8"))["command"] == planned[file]
 
 
-@pytest.mark.parametrize("page", ["unseen-rigs.md", "vieira-2026.md", "splits.md"])
+@pytest.mark.parametrize("page", ["unseen-rigs.md", "vieira-2026.md", "splits.md", "few-shot.md"])
 def test_tables_are_those_of_the_results(script: ModuleType, page: str, tmp_path):
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     copy = tmp_path / page

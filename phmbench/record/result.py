@@ -266,7 +266,7 @@ def _mean_scores(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _intervals(results: Sequence[Mapping[str, Any]], what: Literal["over_repeats", "over_folds"]) -> Result:
-    """Of the mean, for metrics that all have an interval of, and how episodes were drawn, by the weakest of all; nothing
+    """Of the mean, for metrics that all have an interval of, and how episodes were drawn, by the weakest; nothing
     where it is not few-shot."""
     every = [r["intervals"] for r in results if "intervals" in r]
     if len(every) < len(results):
