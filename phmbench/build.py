@@ -203,13 +203,14 @@ def trainer(
     loggers = [
         make(child, f"logger.{name}", save_dir=folder) for name, child in (config["logger"] or {}).items() if child
     ]
-    if averaging := config["task"].get("averaging"):
-        callbacks.append(make(averaging, "task.averaging"))
     own = [*extra, KeepSignals()]
+    own = own if config["profile"] else combined(own)  # a profile tells them apart
+    if averaging := config["task"].get("averaging"):
+        own.append(make(averaging, "task.averaging"))  # last: it has the last word in a checkpoint
     built: Trainer = make(
         node,
         "trainer",
-        callbacks=[*callbacks, *(own if config["profile"] else combined(own))],  # a profile tells them apart
+        callbacks=[*callbacks, *own],
         profiler=Unprofiled(),
         logger=loggers,
         plugins=[ranks.environment()],

@@ -72,7 +72,7 @@ HOMES = {
     "other_splits.*": ("phmbench.data.splits",),
     "task.head": ("phmbench.heads",),
     "task.algorithm": ("phmbench.algorithms",),
-    "task.averaging": ("phmbench.training.averaging",),
+    "task.averaging": ("phmbench.training.averaging", "phmbench.training.swad"),
     "task.method": ("phmbench.methods",),
     "task.adapter": ("phmbench.adapters",),
     "task.episodes": ("phmbench.data.episodes",),

@@ -15,6 +15,25 @@ from phmbench.errors import ConfigError
 RAW, NETWORK = "phmbench_raw", "network."
 
 
+def require_whole_weights(trainer: Trainer) -> None:
+    """Refuse strategies under which no process has all weights.
+
+    Raises:
+        ConfigError: it is one of these.
+    """
+    if isinstance(trainer.strategy, FSDPStrategy):
+        raise ConfigError(
+            "task.averaging: weights lie spread over processes; got a strategy fsdp; expected one that keeps them "
+            "whole; choose task/averaging=none or trainer=ddp"
+        )
+
+
+def weights_of(module: LightningModule) -> dict[str, Tensor]:
+    """The network's weights and buffers, not copied."""
+    weights: dict[str, Tensor] = module.network.state_dict()  # type: ignore[union-attr]
+    return weights
+
+
 class EMA(Callback):
     """An exponential mean of the network's weights after each step, with any algorithm.
 
@@ -48,14 +67,10 @@ class EMA(Callback):
         self.updates, self.step = state_dict["updates"], state_dict["step"]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if isinstance(trainer.strategy, FSDPStrategy):
-            raise ConfigError(
-                "task.averaging: weights lie spread over processes; got a strategy fsdp; expected one that keeps them "
-                "whole; choose task/averaging=none or trainer=ddp"
-            )
+        require_whole_weights(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        now = self._weights(pl_module)
+        now = weights_of(pl_module)
         before = self.mean or now
         self.mean = {name: before[name].detach().to(value.device, copy=True) for name, value in now.items()}
 
@@ -68,7 +83,7 @@ class EMA(Callback):
         self.step = trainer.global_step
         share = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        for name, value in self._weights(pl_module).items():
+        for name, value in weights_of(pl_module).items():
             if value.is_floating_point():
                 self.mean[name].lerp_(value, 1 - share)
             else:
@@ -76,7 +91,7 @@ class EMA(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.mean is not None and not trainer.sanity_checking:
-            self.raw = {name: value.clone() for name, value in self._weights(pl_module).items()}
+            self.raw = {name: value.clone() for name, value in weights_of(pl_module).items()}
             pl_module.network.load_state_dict(self.mean)  # type: ignore[union-attr]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -87,7 +102,7 @@ class EMA(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if self.mean is None:
             return
-        raw = self.raw or self._weights(pl_module)
+        raw = self.raw or weights_of(pl_module)
         checkpoint[RAW] = {name: value.clone() for name, value in raw.items()}
         checkpoint["state_dict"].update({NETWORK + name: value.clone() for name, value in self.mean.items()})
 
@@ -97,8 +112,3 @@ class EMA(Callback):
         state = checkpoint["state_dict"]
         self.mean = {name: state[NETWORK + name].clone() for name in checkpoint[RAW]}
         pl_module.network.load_state_dict(checkpoint[RAW])  # type: ignore[union-attr]
-
-    @staticmethod
-    def _weights(module: LightningModule) -> dict[str, Tensor]:
-        weights: dict[str, Tensor] = module.network.state_dict()  # type: ignore[union-attr]
-        return weights
