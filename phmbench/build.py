@@ -205,12 +205,10 @@ def trainer(
     ]
     own = [*extra, KeepSignals()]
     own = own if config["profile"] else combined(own)  # a profile tells them apart
-    if averaging := config["task"].get("averaging"):
-        own.append(make(averaging, "task.averaging"))  # last: it has the last word in a checkpoint
     built: Trainer = make(
         node,
         "trainer",
-        callbacks=[*callbacks, *own],
+        callbacks=[*callbacks, *own, *_averaging(config)],  # last: it has the last word in a checkpoint
         profiler=Unprofiled(),
         logger=loggers,
         plugins=[ranks.environment()],
@@ -223,6 +221,12 @@ def trainer(
     if type(built.strategy.checkpoint_io) is TorchCheckpointIO:  # the default, not one that the user has chosen
         built.strategy.checkpoint_io = WholeFiles()
     return built
+
+
+def _averaging(config: Config) -> list[Callback]:
+    """What keeps another state of the network to be validated and tested, where anything does."""
+    node = config["task"].get("averaging")
+    return [make(node, "task.averaging")] if node else []
 
 
 def _quiet() -> None:
