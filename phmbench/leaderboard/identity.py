@@ -22,11 +22,16 @@ TRAINING = (
 USUAL = {
     "task/algorithm": "erm",
     "task/averaging": "none",
+    "task/method": "",  # always said
+    "task/adapter": "linear_probe",
     "task/head": "linear",
     "model/front": "none",
     "data/augment": "none",
 }
 """Choices that go without saying."""
+
+OF_EPISODES = ("n_way", "k_shot", "n_query", "disjoint")
+"""Keys of a few-shot task that are part of what is asked, and not of how it is learnt."""
 
 Protocol = str
 """The facts of a protocol as JSON, which is equal where they are."""
@@ -48,8 +53,18 @@ def asked(config: Mapping[str, Any]) -> str:
             "split": task.get("split"),
             **{key: config.get(key) for key in ("folds", "selection", "monitor")},
             "init": config.get("init") is not None,
+            **_episodes(task),
         }
     )
+
+
+def _episodes(task: Mapping[str, Any]) -> dict[str, Any]:
+    """What episodes ask, of few-shot tasks."""
+    node = task.get("episodes")
+    if not node:
+        return {}
+    drawn = {key: node.get(key) for key in ("base_shot", "test", "file")}
+    return {"episodes": {**{key: task.get(key) for key in OF_EPISODES}, **drawn}}
 
 
 def protocol(config: Mapping[str, Any], fits: Sequence[Fit]) -> Protocol:
@@ -69,7 +84,8 @@ def protocol(config: Mapping[str, Any], fits: Sequence[Fit]) -> Protocol:
     }
     data, task = config.get("data") or {}, config.get("task") or {}
     more = {"task": task.get("_target_"), "noise_db": data.get("noise_db"), "init": config.get("init") is not None}
-    return _said({"fits": facts, "selection": config.get("selection"), "monitor": config.get("monitor"), **more})
+    chosen = {key: config.get(key) for key in ("selection", "monitor")}
+    return _said({"fits": facts, **chosen, **more, **_episodes(task)})
 
 
 def method(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,7 +96,9 @@ def method(config: Mapping[str, Any]) -> dict[str, Any]:
     if config.get("estimator"):
         found["estimator"] = config["estimator"]
     else:
-        parts = {key: value for key, value in task.items() if key not in ("split", "_target_")}
+        parts = {key: value for key, value in task.items() if key not in ("split", "_target_", *OF_EPISODES)}
+        if parts.get("episodes"):
+            parts["episodes"] = {key: parts["episodes"].get(key) for key in ("train", "val")}
         parts = {"averaging": {}, **parts}  # as above
         callbacks = trainer.get("callbacks") or {}
         learns = {name: one for name, one in callbacks.items() if name not in ("checkpoint", "health")}

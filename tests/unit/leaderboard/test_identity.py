@@ -19,3 +19,22 @@ def test_averaging_is_part_of_the_name():
     assert identity.name({**config(), "choices": chosen, "init": None}) == "wdcnn + irm + ema"
     chosen["task/averaging"] = "none"
     assert identity.name({**config(), "choices": chosen, "init": None}) == "wdcnn + irm"
+
+
+def few(**task):
+    episodes = {"train": 50, "val": 30, "test": 600, "base_shot": None, "file": None, "k_shot": 5}
+    return config(**{"n_way": None, "k_shot": 5, "n_query": 15, "disjoint": "unit", "episodes": episodes, **task})
+
+
+def test_shots_are_what_is_asked_and_episodes_of_training_are_how_it_is_learnt():
+    assert identity.asked(few()) != identity.asked(few(k_shot=1))
+    assert identity.protocol(few(), []) != identity.protocol(few(disjoint="window"), [])
+    assert identity.method(few()) == identity.method(few(k_shot=1))
+    more = {**few()["task"]["episodes"], "train": 500}
+    assert identity.method(few()) != identity.method(few(episodes=more))
+    assert identity.asked(few()) == identity.asked(few(episodes=more))
+
+
+def test_a_few_shot_method_is_named():
+    chosen = {"model": "wdcnn", "task/method": "prototypical"}
+    assert identity.name({**few(), "choices": chosen, "init": None}) == "wdcnn + prototypical"
