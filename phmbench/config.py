@@ -51,7 +51,8 @@ class Run:
     repeats: Annotated[int, Ge(1)]
     folds: Literal["all"] | None
     monitor: str
-    selection: Literal["source_validation"]
+    selection: Literal["source_validation", "oracle"]
+    other_selections: bool
     init: str | None
     profile: bool
     test: bool

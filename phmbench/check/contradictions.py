@@ -52,6 +52,7 @@ def check_contradictions(config: Mapping[str, object]) -> list[Finding]:
     return [
         *_seeds(config),
         *_of_splits(config),
+        *_of_selection(config, task),
         *_of_trainer(trainer),
         *_of_schedule(trainer, task),
         *_of_callbacks(config, trainer),
@@ -81,6 +82,19 @@ def _of_splits(config: Mapping[str, object]) -> Iterator[Finding]:
     if config.get("other_splits") and config.get("test") is False:
         what = "they are compared on their test sets; got some beside test=false; remove one of the two"
         yield Finding("other_splits", what)
+
+
+def _of_selection(config: Mapping[str, object], task: Mapping[str, object]) -> Iterator[Finding]:
+    """Looking at the test set in each epoch needs epochs, a test, and one network that validation would choose."""
+    where = "selection" if config.get("selection") == "oracle" else "other_selections"
+    if config.get("selection") != "oracle" and config.get("other_selections") is not True:
+        return
+    if config.get("estimator") is not None:
+        yield Finding(where, "there are no epochs to choose from; got an estimator; leave it out")
+    if config.get("test") is False:
+        yield Finding(where, "it looks at the test set; got test=false; leave one of the two out")
+    if _name(task.get("averaging")) == "SWAD":
+        yield Finding(where, "chooses an epoch, and SWAD tests a mean over many; got both; choose task/averaging=ema")
 
 
 def _of_views(data: object) -> Iterator[Finding]:

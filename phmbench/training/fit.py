@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phmbench import build
 from phmbench.config import Config
-from phmbench.errors import ConfigError, DataError, PhmbenchError
-from phmbench.training import episodic, parted, ranks
-from phmbench.training.checkpoints import read_checkpoint, start_from
+from phmbench.errors import ConfigError, DataError
+from phmbench.training import episodic, parted, ranks, selection
+from phmbench.training.checkpoints import start_from
 from phmbench.training.readable import require_readable
 from phmbench.training.resume import Curves, checkpoint_of
 
@@ -64,8 +64,7 @@ def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
     with _joined_curves(record):  # until after the test: Lightning's writer refuses columns that another one wrote
         trainer = _fit(config, record, data, task)
         fitted = time.perf_counter()
-        chosen = _chosen(trainer)
-        metrics = _validation_metrics(trainer, chosen)
+        chosen, metrics = selection.selected(config, record, trainer)
         tested = test(config, record, data, trainer, chosen) if config.get("test", True) else _untested(task)
     seconds = {"set_up": begun - started, "fit": fitted - begun, "test": time.perf_counter() - fitted}
     asked = latency.asked_for(task, data, trainer)
@@ -167,10 +166,13 @@ def _trainer(config: Config, record: Record) -> Trainer:
     from phmbench.sweep import jobs
     from phmbench.training import finite
     from phmbench.training.callbacks import KeepParts, LossLog, Progress, SeedEpoch
+    from phmbench.training.oracle import Oracle
 
     parts = {"model": config["model"], "head": config["task"]["head"]}
     extra: list[Callback] = [LossLog(), SeedEpoch(seed=config["seed"]), KeepParts(parts=parts)]
     extra.append(finite.Finite(folder=record.path / finite.FOLDER))
+    if config["selection"] == "oracle" or config.get("other_selections"):
+        extra.append(Oracle(monitor=config["monitor"], folder=record.path))
     folder = jobs.trial()
     if folder is not None:
         from phmbench.sweep import reports
@@ -206,33 +208,6 @@ def _is_of_lightning(error: BaseException) -> bool:
     while at is not None and at.tb_next is not None:
         at = at.tb_next
     return at is not None and str(at.tb_frame.f_globals.get("__name__", "")).startswith("lightning.")
-
-
-def _chosen(trainer: Trainer) -> dict[str, Any]:
-    """The checkpoint that validation chose, or the last weights where the trainer keeps none."""
-    callback: Any = trainer.checkpoint_callback
-    path = getattr(callback, "best_model_path", "")
-    if not path:
-        monitor = getattr(callback, "monitor", None)
-        raise PhmbenchError(
-            f"trainer: no checkpoint was chosen{f' by {monitor}' if monitor else ''}; its value was never finite or "
-            "validation never ran; lower task.optimizer.lr, or keep trainer.callbacks.checkpoint"
-        )
-    chosen = read_checkpoint(Path(path))
-    diverged = [k for k, v in chosen["state_dict"].items() if v.is_floating_point() and not v.isfinite().all()]
-    if diverged:
-        raise PhmbenchError(
-            f"trainer: the fit diverged; got {diverged[0]} with values that are not finite in the checkpoint that was "
-            "chosen; expected numbers; lower task.optimizer.lr, or set trainer.gradient_clip_val"
-        )
-    return chosen
-
-
-def _validation_metrics(trainer: Trainer, checkpoint: dict[str, Any]) -> dict[str, float]:
-    """The chosen checkpoint's own validation metrics and epoch: recomputed nowhere, read from where they were
-    logged."""
-    epochs = {"epoch": float(checkpoint.get("epoch", 0) + 1), "epochs": float(trainer.current_epoch)}
-    return {**checkpoint.get("phmbench_metrics", {}), **epochs}
 
 
 def write_predictions(record: Record, data: VibrationData, tested: Collected) -> dict[str, Any]:
