@@ -15,7 +15,8 @@ from phmbench.errors import ConfigError, DataError, PhmbenchError
 from phmbench.pipelines import axes, evaluate
 from phmbench.record import Record, state
 from phmbench.training.checkpoints import read_checkpoint, start_from
-from phmbench.training.fit import _chosen, fit_and_test
+from phmbench.training.fit import fit_and_test
+from phmbench.training.selection import _chosen
 from phmbench.types import Facts
 from tests.contract.composing import QUICK, composed
 
