@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from phmbench.record import atomic
 from phmbench.training import ranks
+from phmbench.training.observed import observed
 
 FILE = "oracle.csv"
 CHECKPOINT = "oracle.ckpt"
@@ -52,10 +52,10 @@ class Oracle(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        found = _tested(trainer, pl_module)
+        found = observed(trainer, pl_module, "test")
         self.epochs.append(trainer.current_epoch + 1)
         self.validated.append(float(trainer.callback_metrics[self.monitor]))
-        self.tested.append(found)
+        self.tested.append({name.removeprefix("test/"): value for name, value in found.items()})
         if self.best() == len(self.tested) - 1:
             trainer.save_checkpoint(self.folder / "checkpoints" / CHECKPOINT)
         if not ranks.rank():
@@ -87,15 +87,3 @@ class Oracle(Callback):
         file = self.folder / "csv" / FILE
         file.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_text(file, "".join(",".join(map(str, line)) + "\n" for line in lines))
-
-
-@torch.no_grad()
-def _tested(trainer: Trainer, module: LightningModule) -> dict[str, float]:
-    """Metrics of the whole test set, as the task reports them; every process must call it."""
-    training = module.training
-    module.eval()
-    for batch in trainer.datamodule.test_dataloader():  # type: ignore[attr-defined]
-        module.observe("test", module.transfer_batch_to_device(batch, module.device, 0))  # type: ignore[operator]
-    found = module.report("test")  # type: ignore[operator]
-    module.train(training)
-    return {name: float(value) for name, value in found.items()}

@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from phmbench.training.averaging import NETWORK, require_whole_weights, weights_of
+from phmbench.training.observed import observed
 
 Weights = Mapping[str, Tensor]
 
@@ -156,7 +157,7 @@ class SWAD(Callback):
             return
         raw = {name: value.clone() for name, value in weights_of(pl_module).items()}
         _load(pl_module, mean)
-        self.metrics = _validated(trainer, pl_module)
+        self.metrics = observed(trainer, pl_module, "val")
         trainer.save_checkpoint(path)
         self.metrics = None
         _load(pl_module, raw)
@@ -184,14 +185,3 @@ def _on(weights: Weights, device: torch.device) -> dict[str, Tensor]:
 
 def _load(module: LightningModule, weights: Weights) -> None:
     module.load_state_dict({NETWORK + name: value for name, value in weights.items()}, strict=False)
-
-
-def _validated(trainer: Trainer, module: LightningModule) -> dict[str, float]:
-    """Metrics of the whole validation set, as the task reports them; every process must call it."""
-    loader = trainer.datamodule.val_dataloader()  # type: ignore[attr-defined]
-    module.eval()
-    for batch in loader:
-        module.observe("val", module.transfer_batch_to_device(batch, module.device, 0))  # type: ignore[operator]
-    found = module.report("val")  # type: ignore[operator]
-    module.train()
-    return {f"val/{name}": float(value) for name, value in found.items()}

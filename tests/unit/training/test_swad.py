@@ -110,6 +110,27 @@ def test_the_mean_of_all_steps_is_tested_and_a_fit_goes_on_to_the_same(stores, t
     assert all(torch.equal(value, again["state_dict"][name]) for name, value in best["state_dict"].items())
 
 
+@pytest.mark.parametrize(
+    "word",
+    ["precision=bf16-mixed", "precision=bf16-true", "limit_val_batches=1", "limit_val_batches=0.5"],
+)
+def test_the_mean_is_validated_as_the_trainer_validates(stores, tmp_path, word: str):
+    """Metrics that lie beside each other in a record are of the same batches in the same precision."""
+    done = fitted(stores, tmp_path, *WORDS, "task.averaging.tolerance=1e6", f"trainer.{word}", epochs=2)
+    best = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
+    task = build.task(done.config, done.data.facts)
+    task.load_state_dict(best["state_dict"])
+    (found,) = done.trainer.validate(task, done.data, verbose=False)
+    assert {name: best["phmbench_metrics"][name] for name in found} == pytest.approx(found, rel=1e-6, nan_ok=True)
+
+
+def test_gradients_that_are_added_up_are_one_step(stores, tmp_path):
+    words = (*WORDS, "task.averaging.tolerance=1e6", "trainer.accumulate_grad_batches=2")
+    done = fitted(stores, tmp_path, *words, epochs=2)
+    (swad,) = (each for each in done.trainer.callbacks if isinstance(each, SWAD))
+    assert swad.valley.steps + sum(one.steps for one in swad.waiting) == done.trainer.global_step < len(done.steps) - 1
+
+
 def test_the_end_of_the_valley_ends_the_fit():
     """Nothing that comes after is in the mean."""
     swad = SWAD(optimum=1, overfit=1)
