@@ -54,7 +54,7 @@ class AdaBN(nn.Module):
             one.momentum = None  # the plain mean over batches
             one.train()
         for batch in target:
-            network(batch.signal, batch.context)  # type: ignore[operator]
+            network(batch.signal, batch.context)
         for one, momentum in zip(found, before, strict=True):
             one.momentum = momentum
         for module, mode in modes:

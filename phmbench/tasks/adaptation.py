@@ -43,8 +43,9 @@ class Adaptation(Classification):
         scheduler: MakeScheduler | None,
         class_names: Sequence[str],
     ) -> None:
-        if hasattr(adaptation, "require"):
-            adaptation.require(network)
+        require = getattr(adaptation, "require", None)
+        if callable(require):
+            require(network)
         super().__init__(
             network=network, algorithm=adaptation, optimizer=optimizer, scheduler=scheduler, class_names=class_names
         )
@@ -56,5 +57,6 @@ class Adaptation(Classification):
 
     def meet(self, target: Iterable[Batch]) -> None:
         """Let the method see the target's unlabelled windows before a test, where it needs them."""
-        if hasattr(self.algorithm, "meet"):
-            self.algorithm.meet(self.network, target)
+        meet = getattr(self.algorithm, "meet", None)
+        if callable(meet):
+            meet(self.network, target)

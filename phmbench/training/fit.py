@@ -152,8 +152,9 @@ def _loaded(config: Config, data: VibrationData, checkpoint: dict[str, Any]) -> 
     own = {name: value for name, value in task.state_dict().items() if name.startswith(OF_TRAINING)}
     weights = {name: value for name, value in checkpoint["state_dict"].items() if not name.startswith(OF_TRAINING)}
     task.load_state_dict({**own, **weights})
-    if len(data.adapt) and hasattr(task, "meet"):
-        task.meet(data.target_batches())
+    meet = getattr(task, "meet", None)
+    if callable(meet):
+        meet(data.target_batches())
     task.groups, task.foreign = parted.groups(data), parted.foreign(data)  # type: ignore[assignment]
     return task
 

@@ -52,7 +52,7 @@ def seen(net: Network, source: Batch, target: Batch) -> tuple[np.ndarray, np.nda
 
 
 def risk(net: Network, source: Batch) -> float:
-    return float(cross_entropy(net(source.signal), source.label))
+    return float(cross_entropy(net(source.signal), source.label).detach())
 
 
 @pytest.mark.parametrize("cls", METHODS)
