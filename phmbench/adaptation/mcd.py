@@ -19,8 +19,7 @@ Count = Annotated[int, Ge(1)]
 
 
 class MCD(nn.Module):
-    """A second classifier looks for windows of the target on which it differs from the head; features learn to have
-    none.
+    """A second classifier seeks windows of the target on which it differs from the head; features learn to leave none.
 
     Paper: Saito, Watanabe, Ushiku & Harada (2018), Maximum classifier discrepancy for unsupervised domain adaptation,
         CVPR, arXiv 1712.02560, eq. 7 to 9; in one step, with a reversed gradient, which the authors' code has too.

@@ -61,7 +61,7 @@ class Target:
             group = texts(table, noun)[at]
             try:
                 if any(value is None for value in group):
-                    raise SplitError(f"the {noun} of some recordings is not known")
+                    raise SplitError("of some recordings it is not known")
                 rng = generator(self.seed, ADAPTATION)
                 drawn = draw(group, label, anywhere, share=self.share, rng=rng, noun=noun)
             except SplitError as error:

@@ -211,13 +211,9 @@ def _adapted(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What was adapted to, the most of several; nothing where nothing was."""
     if not each:
         return {}
-    most = {key: _most([one[key] for one in each]) for key in ("windows", "recordings", "units")}
+    most = {key: max((one[key] for one in each), key=lambda n: math.inf if n is None else n)
+            for key in ("windows", "recordings", "units")}  # fmt: skip
     return {"adapt": {**most, "used": each[0]["used"], "varies": any(one != each[0] for one in each)}}
-
-
-def _most(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return max(known) if len(known) == len(counts) else None
 
 
 def _weakest(splits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -65,6 +65,11 @@ def test_recordings_are_apart_where_a_class_has_one_unit():
     assert any("weak: target windows are not apart by unit: class 'a' has one unit" in note for note in found.notes)
 
 
+def test_units_that_are_not_known_are_not_taken_for_apart():
+    found, _, _ = cut(["t0", "t1", "t2", None])
+    assert any("not apart by unit: of some recordings it is not known" in note for note in found.notes)
+
+
 def test_time_is_cut_with_a_gap_where_a_class_has_one_recording():
     """Of six windows, two are adapted to and two tested at the most: one is lost to the gap of a window."""
     found, _, index = cut(["t0", "t1"], windows=6)
