@@ -88,8 +88,15 @@ def data(config: Config) -> VibrationData:
         cache=config["paths"]["cache"],
         seed=config["seed"],
         episodes=_episodes(config),
+        target=_target(config),
     )
     return built
+
+
+def _target(config: Config) -> Any:
+    """Which windows of the target are adapted to, where the task adapts to any."""
+    node = config["task"].get("target")
+    return make(node, "task.target", seed=config["seed"]) if node else None
 
 
 def _episodes(config: Config) -> Any:

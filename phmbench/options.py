@@ -38,6 +38,7 @@ GROUPS = {
     "task/algorithm": "how the loss is made from domains",
     "task/method": "how an episode is classified",
     "task/adapter": "which weights are trained on the support of an episode, with task/method=finetune",
+    "task/adaptation": "how a network is adapted to unlabelled windows of the target",
     "task/averaging": "which weights are validated, tested and kept",
     "task/head": "what ends the network",
     "task/optimizer": "how weights change",

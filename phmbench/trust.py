@@ -31,6 +31,7 @@ OWN_CLASSES = (
     "phmbench.data.normalise",
     "phmbench.data.sources",
     "phmbench.data.splits",
+    "phmbench.data.target",
     "phmbench.estimators",
     "phmbench.features",
     "phmbench.generators",

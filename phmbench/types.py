@@ -10,7 +10,7 @@ Nothing here imports torch, so that the data side (store, windows, splits, audit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +45,7 @@ class Assignment(NamedTuple):
     notes: tuple[str, ...] = ()  # what a reader must know: classes dropped, a class from one rig alone, weak level
     leaky: bool = False  # known to leak; for reproducing literature only
     foreign: NDArray[np.int64] | None = None  # rows of the target whose class no source has: called, never scored
+    adapt: NDArray[np.int64] | None = None  # rows of the target that are seen in training, without their labels
 
 
 class Context(NamedTuple):
@@ -66,6 +67,13 @@ class Batch(NamedTuple):
     context: Context
 
 
+class Pair(NamedTuple):
+    """Labelled windows of the sources, and windows of the target, whose labels and domains are −1."""
+
+    source: Batch  # B windows
+    target: Batch  # B windows
+
+
 class Episode(NamedTuple):
     """A few labelled windows and others that are asked; labels are ways, 0 to N − 1, and not classes."""
 
@@ -74,6 +82,13 @@ class Episode(NamedTuple):
     ways: Tensor  # (N,) class index of each way
     novel: Tensor  # (N,) bool: classes that training has not seen; in few-shot all
     number: Tensor  # () by which an answer is found again
+
+
+def parts(batch: Any) -> tuple[Any, ...]:
+    """The batches of windows that a training batch is made of: support and query, source and target, or itself."""
+    if isinstance(batch, Episode):
+        return batch.support, batch.query
+    return tuple(batch) if isinstance(batch, Pair) else (batch,)
 
 
 class Facts(NamedTuple):

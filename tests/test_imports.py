@@ -112,7 +112,7 @@ def test_torch_stays_away_from_recordings_and_records():
     """Store, windows, splits and audit, and the figures of a record, work where torch is not installed."""
     program = """
 import pkgutil, importlib, phmbench.data, phmbench.record
-with_torch = ("datamodule", "batches", "episode_batches", "normalise_torch", "augment")
+with_torch = ("datamodule", "batches", "episode_batches", "pair_batches", "normalise_torch", "augment")
 for package in (phmbench.data, phmbench.record):
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if found.name.rpartition(".")[2] not in with_torch:

@@ -79,7 +79,14 @@ def present(*names: str) -> list[str]:
     return [name for name in names if (PACKAGE / name.replace("phmbench.", "").replace(".", "/")).is_dir()]
 
 
-NETWORKS = present("phmbench.features", "phmbench.models", "phmbench.losses", "phmbench.algorithms", "phmbench.methods")
+NETWORKS = present(
+    "phmbench.features",
+    "phmbench.models",
+    "phmbench.losses",
+    "phmbench.algorithms",
+    "phmbench.adaptation",
+    "phmbench.methods",
+)
 
 
 @pytest.mark.parametrize("file", below(*NETWORKS, "phmbench.heads", "phmbench.network"), ids=module)
@@ -88,6 +95,7 @@ def test_networks_and_losses_stand_on_torch_alone(file: Path):
     names = imports(file)
     assert tops(names) <= {"torch", *SMALL}
     allowed = {f"phmbench.{name}" for name in ("types", "network", "heads", "losses", "models", "features")}
+    allowed |= {"phmbench.algorithms"} if module(file).startswith("phmbench.adaptation") else set()  # their blocks
     assert ours(names) <= allowed | {".".join(module(file).split(".")[:2])}
 
 
@@ -100,9 +108,9 @@ def test_tasks_get_their_parts_as_arguments(file: Path):
 
 
 @pytest.mark.parametrize("file", below("phmbench.data"), ids=module)
-def test_data_meet_torch_in_five_files(file: Path):
+def test_data_meet_torch_in_six_files(file: Path):
     names = imports(file)
-    with_torch = ("datamodule", "batches", "episode_batches", "normalise_torch", "augment")
+    with_torch = ("datamodule", "batches", "episode_batches", "pair_batches", "normalise_torch", "augment")
     if module(file).rpartition(".")[2] not in with_torch:
         assert not tops(names) & {"torch", "lightning", "torchmetrics"}
     bare = {"phmbench.types", "phmbench.errors", "phmbench.config", "phmbench.revolutions"}
@@ -206,7 +214,10 @@ def test_a_class_has_one_level_of_inheritance():
                 bases = [ast.unparse(base).split("[")[0] for base in node.bases]
                 parents[node.name] = [base.rpartition(".")[2] for base in bases if not base.startswith("nn.")]
     errors = {"PhmbenchError", "DataError"}  # the tree of errors
-    reasons = {"GeneralisedFewShot": "few-shot with other reports, and nothing else of its own"}
+    reasons = {
+        "GeneralisedFewShot": "few-shot with other reports, and nothing else of its own",
+        "Adaptation": "classification whose loss sees windows of the target, and nothing else of its own",
+    }
     second = [
         f"{name} ← {base} ← {above}"
         for name, bases in parents.items()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from phmbench.check.adapting import of_adaptation
 from phmbench.check.episodes import of_episodes
 from phmbench.check.findings import Finding, warning
 from phmbench.check.slots import EVALUATE
@@ -58,6 +59,7 @@ def check_contradictions(config: Mapping[str, object]) -> list[Finding]:
         *_of_callbacks(config, trainer),
         *_of_algorithm(task),
         *of_episodes(config, task),
+        *of_adaptation(config, task),
     ]
 
 

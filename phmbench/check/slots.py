@@ -19,8 +19,9 @@ MAY_BE_NULL = frozenset({"model.front", "task.averaging"})
 """Slots that hold a node, or null where there is none."""
 
 PASSED = {
-    "data": frozenset({"split", "cache", "seed", "episodes"}),
+    "data": frozenset({"split", "cache", "seed", "episodes", "target"}),
     "task.episodes": frozenset({"seed", "learn_from"}),
+    "task.target": frozenset({"seed"}),
     "task": frozenset({"network", "metrics", "class_names"}),
     "pipeline": frozenset({"cfg", "record"}),
     "trainer": frozenset(
@@ -54,6 +55,8 @@ WHOLE = (
     "task.head",
     "task.averaging",
     *OF_EPISODES,
+    "task.adaptation",
+    "task.target",
     *MAPPINGS_OF_NODES,
 )
 """Nodes, and parents of nodes, that are built at once: none of them waits for arguments."""
@@ -73,6 +76,8 @@ HOMES = {
     "task.head": ("phmbench.heads",),
     "task.algorithm": ("phmbench.algorithms",),
     "task.averaging": ("phmbench.training.averaging", "phmbench.training.swad"),
+    "task.adaptation": ("phmbench.adaptation",),
+    "task.target": ("phmbench.data.target",),
     "task.method": ("phmbench.methods",),
     "task.adapter": ("phmbench.adapters",),
     "task.episodes": ("phmbench.data.episodes",),

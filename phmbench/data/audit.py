@@ -42,7 +42,7 @@ def audit(
     Samples are compared by their range within a recording, and recordings by name and by content: a copy under another
     name, also rescaled, resampled, shifted or with noise, is the same recording (`phmbench.data.fingerprint`).
     Recordings, units, conditions and rigs on both sides are counted and named, for record and table; they do not stop
-    a run.
+    a run. Windows of the target that are adapted to are on the side of training.
 
     Args:
         assignment: what the split decided.
@@ -56,8 +56,9 @@ def audit(
             side.
     """
     used = {name: recordings(windows, rows, len(table)) for name, rows in zip(SETS, _sets(assignment), strict=True)}
-    source = used["train"] | used["val"]
-    side = np.concatenate([assignment.train, assignment.val])
+    adapt = adapted(assignment)
+    source = used["train"] | used["val"] | recordings(windows, adapt, len(table))
+    side = np.concatenate([assignment.train, assignment.val, adapt])
     pairs = copies(table, fingerprints, source, used["test"])
     found: dict[str, int | None] = {
         "samples": overlap(windows, side, assignment.test, window),
@@ -67,6 +68,8 @@ def audit(
     require(assignment, table=table, windows=windows, window=window)
     _require_no_copies(table, pairs)
     counts = {name: _counts(rows, table, windows) for name, rows in zip(SETS, _sets(assignment), strict=True)}
+    if len(adapt):
+        counts["adapt"] = {k: v for k, v in _counts(adapt, table, windows).items() if k != "classes"}
     within = copies(table, fingerprints, used["train"], used["val"])
     return Audit(counts, found, _findings(found, table, within, assignment), _which(found, table, source, used["test"]))
 
@@ -91,6 +94,7 @@ def require(assignment: Assignment, *, table: pd.DataFrame, windows: Windows, wi
     train, val, test = _sets(assignment)
     for one, other, sides in (
         (np.concatenate([train, val]), test, "the test set with training or validation"),
+        (adapted(assignment), test, "the test set with the windows that are adapted to"),
         (train, val, "validation with training"),
     ):
         number = overlaps(windows, one, other, window)
@@ -160,15 +164,15 @@ def recordings(windows: Windows, rows: Rows, count: int) -> Mask:
 def split_table(assignment: Assignment, *, table: pd.DataFrame, windows: Windows, window: int) -> pd.DataFrame:
     """Rows of split.csv: one for each recording and set that have windows in common, in the table's order.
 
-    Columns: recording, rig, unit, condition, label, set (train, val, test), windows (number), first_sample and
+    Columns: recording, rig, unit, condition, label, set (train, val, test, adapt), windows (number), first_sample and
     last_sample (positions in the store's recording, both included).
     """
-    sets = _sets(assignment)
+    sets = (*_sets(assignment), *([adapted(assignment)] if len(adapted(assignment)) else []))
     rows = np.concatenate(sets)
     frame = pd.DataFrame(
         {
             "row": windows.recording[rows],
-            "part": np.repeat(np.arange(len(SETS)), [len(part) for part in sets]),
+            "part": np.repeat(np.arange(len(sets)), [len(part) for part in sets]),
             "start": windows.start[rows],
         }
     )
@@ -178,12 +182,17 @@ def split_table(assignment: Assignment, *, table: pd.DataFrame, windows: Windows
     return pd.DataFrame(
         {
             **columns,
-            "set": np.array(SETS, dtype=object)[ranges["part"].to_numpy()],
+            "set": np.array([*SETS, "adapt"], dtype=object)[ranges["part"].to_numpy()],
             "windows": ranges["size"].to_numpy(),
             "first_sample": ranges["min"].to_numpy(),
             "last_sample": ranges["max"].to_numpy() + window - 1,
         }
     )
+
+
+def adapted(assignment: Assignment) -> Rows:
+    """Rows of the target that are adapted to; none in most splits."""
+    return np.zeros(0, np.int64) if assignment.adapt is None else assignment.adapt
 
 
 def _sets(assignment: Assignment) -> tuple[Rows, Rows, Rows]:

@@ -28,13 +28,15 @@ from phmbench.data.episode_batches import EpisodeNumbers, EpisodeSet
 from phmbench.data.episode_sets import EpisodeSets
 from phmbench.data.episodes import Episodes
 from phmbench.data.gaps import outside
+from phmbench.data.pair_batches import PairBatches, PairSet, unlabelled
 from phmbench.data.seen import Seen, overlap, seen
 from phmbench.data.selection import Source
 from phmbench.data.store import Store, prepare
+from phmbench.data.target import Target
 from phmbench.data.views import View, require_whole
 from phmbench.data.windows import gather, index
 from phmbench.errors import DataError
-from phmbench.types import Assignment, Batch, Context, Episode, Facts, Windows
+from phmbench.types import Assignment, Batch, Context, Episode, Facts, Pair, Windows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,6 +92,7 @@ class VibrationData(LightningDataModule):
         batch_size: windows a batch in each process, B.
         num_workers: loader processes.
         episodes: how few-shot tasks draw them; None: batches are of windows.
+        target: which windows of the target are adapted to, in training batches beside those of the sources; None: none.
 
     Raises:
         ConfigError: settings of a view that do not go together.
@@ -123,8 +126,10 @@ class VibrationData(LightningDataModule):
         batch_size: Annotated[int, Ge(1)],
         num_workers: Annotated[int, Ge(0)],
         episodes: Episodes | None = None,
+        target: Target | None = None,
     ) -> None:
         super().__init__()
+        self.target = target
         self.episodes = episodes
         self.drawn: EpisodeSets | None = None  # once the split is known
         self.sources, self.split, self.cache, self.seed = sources, split, cache, seed
@@ -244,6 +249,8 @@ class VibrationData(LightningDataModule):
         table = self.open()
         assert self.store is not None
         assignment = self.split(table, self.windows, self.window)
+        if self.target is not None:
+            assignment = self.target(assignment, table, self.windows, self.window)
         if self.view.name == "envelope_angle":
             require_whole(assignment)
         self._take(assignment)
@@ -311,6 +318,12 @@ class VibrationData(LightningDataModule):
         rows = self.assignment.foreign
         return np.zeros(0, np.int64) if rows is None else rows
 
+    @property
+    def adapt(self) -> NDArray[np.int64]:
+        """Rows of the target's windows that are adapted to."""
+        rows = self.assignment.adapt
+        return np.zeros(0, np.int64) if rows is None else rows
+
     def _index_facts(self, table: pd.DataFrame) -> None:
         """Per recording: what the context tells of its windows."""
         code = {name: i for i, name in enumerate(self.classes)}
@@ -367,7 +380,7 @@ class VibrationData(LightningDataModule):
         return self._state
 
     def _of_training(self) -> list[dict[str, Any]]:
-        rows = np.concatenate([self.assignment.train, self.assignment.val])
+        rows = np.concatenate([self.assignment.train, self.assignment.val, self.adapt])
         return seen(rows, table=self.table, windows=self.windows, window=self.window) if len(rows) else []
 
     def shared_with(self, known: Seen) -> dict[str, int | None]:
@@ -501,17 +514,24 @@ class VibrationData(LightningDataModule):
             ),
         )
 
-    def on_after_batch_transfer(self, batch: Batch | Episode, dataloader_idx: int) -> Batch | Episode:
+    def on_after_batch_transfer(self, batch: Batch | Episode | Pair, dataloader_idx: int) -> Batch | Episode | Pair:
         """Augment training batches, here and not in the loader: on the device; whatever the task's step does; and with
         the numbers that each epoch and rank are seeded for, which loader processes would not draw in the same order.
         """
         if self.augment is None or self.trainer is None or not self.trainer.training:
             return batch
+        if isinstance(batch, Pair):
+            return Pair(*(part._replace(signal=self.augment(part.signal)) for part in batch))
         if isinstance(batch, Episode):
             parts = (batch.support, batch.query)
             support, query = (part._replace(signal=self.augment(part.signal)) for part in parts)
             return batch._replace(support=support, query=query)
         return batch._replace(signal=self.augment(batch.signal))
+
+    def target_batches(self) -> Iterator[Batch]:
+        """All windows that are adapted to, in order and without labels."""
+        for start in range(0, len(self.adapt), self.batch_size):
+            yield unlabelled(self.batch(self.adapt[start : start + self.batch_size]))
 
     def train_dataloader(self) -> DataLoader[Batch]:
         return self._loader("train")
@@ -537,15 +557,17 @@ class VibrationData(LightningDataModule):
             )
             every = EpisodeSet(self.drawn, name, read=functools.partial(self.batch, noisy=name == "test"))
         else:
-            batches = Batches(
-                len(rows),
-                self.batch_size,
-                rank=rank,
-                ranks=ranks,
-                seed=self.seed if name == "train" else None,
-                step=step,
-                weights=self._weights(rows) if name == "train" and self.balance != "none" else None,
-            )
+            shares = {"rank": rank, "ranks": ranks, "step": step}
+            weighs = self._weights(rows) if name == "train" and self.balance != "none" else None
+            if name == "train" and len(self.adapt):
+                every = PairSet(self.batch, rows, self.adapt)
+                target = len(self.adapt)
+                batches = PairBatches(
+                    len(rows), self.batch_size, target=target, seed=self.seed, weights=weighs, **shares
+                )
+            else:
+                seed = self.seed if name == "train" else None
+                batches = Batches(len(rows), self.batch_size, seed=seed, weights=weighs, **shares)
         return Loader(
             every,
             sampler=batches,

@@ -21,6 +21,7 @@ TRAINING = (
 """Keys of `trainer` that change what is learned, not where."""
 USUAL = {
     "task/algorithm": "erm",
+    "task/adaptation": "source_only",
     "task/averaging": "none",
     "task/method": "",  # always said
     "task/adapter": "linear_probe",
@@ -51,6 +52,7 @@ def asked(config: Mapping[str, Any]) -> str:
             "sources": sources,
             "task": task.get("_target_"),
             "split": task.get("split"),
+            "target": task.get("target"),  # how much of it is adapted to
             **{key: config.get(key) for key in ("folds", "selection", "monitor")},
             "init": config.get("init") is not None,
             **_episodes(task),
@@ -96,7 +98,7 @@ def method(config: Mapping[str, Any]) -> dict[str, Any]:
     if config.get("estimator"):
         found["estimator"] = config["estimator"]
     else:
-        parts = {key: value for key, value in task.items() if key not in ("split", "_target_", *OF_EPISODES)}
+        parts = {key: value for key, value in task.items() if key not in ("split", "target", "_target_", *OF_EPISODES)}
         if parts.get("episodes"):
             parts["episodes"] = {key: parts["episodes"].get(key) for key in ("train", "val")}
         parts = {"averaging": {}, **parts}  # as above

@@ -86,7 +86,7 @@ def _show(cfg: Config, record: Record, data: VibrationData, processes: int) -> N
     """The whole summary before the first fit of a process, a line before the others."""
     from phmbench.record import lines, screen
 
-    split = with_weakness(split_of(data))
+    split = with_weakness(split_of(data) | _adapt(cfg, data))
     if _shown:
         lines.sets(split, data.classes, notes=_unsaid(split))
     else:
@@ -209,7 +209,7 @@ def describe(cfg: Config, data: VibrationData, fitted: Fitted, processes: int = 
         seed=cfg["seed"],
         monitor=cfg["monitor"],
         selection=cfg["selection"],
-        split=split_of(data),
+        split=split_of(data) | _adapt(cfg, data),
         data=data_of(cfg, data),
         model={"name": _named(cfg), "parameters": fitted.parameters},
         seconds={**fitted.seconds, "set_up": fitted.seconds.get("set_up", 0.0) + data.seconds},
@@ -222,6 +222,16 @@ def describe(cfg: Config, data: VibrationData, fitted: Fitted, processes: int = 
         intervals=fitted.intervals,
         episodes=_episodes(cfg, data),
     )
+
+
+def _adapt(cfg: Config, data: VibrationData) -> dict[str, Any]:
+    """What of the target was seen without labels, and whether the method looked at it; nothing where nothing was."""
+    from phmbench.signatures import signature_of
+
+    if not len(data.adapt) or cfg["estimator"] is not None:
+        return {}
+    adapts = signature_of(cfg["task"]["adaptation"]["_target_"]).attribute("adapts")
+    return {"adapt": {**data.audit.counts["adapt"], "used": adapts is not False}}
 
 
 def _episodes(cfg: Config, data: VibrationData) -> dict[str, Any] | None:

@@ -76,6 +76,7 @@ def _choices(result: Mapping[str, Any]) -> str:
 def _marks(split: Mapping[str, Any]) -> list[str]:
     marks = [words.LEAKY] if split.get("leaky") else []
     marks += [words.WEAK] if split["weak"] else []
+    marks += [words.adapted(split)] if split.get("adapt") else []
     return [html.mark(text) for text in (*marks, *(split.get("notes") or ()))]
 
 
@@ -83,12 +84,12 @@ def _results(result: Mapping[str, Any]) -> str:
     over = (
         f"mean over {words.over(result)} ± standard deviation over {result['std_over']}" if words.over(result) else ""
     )
-    stages = [s for s in ("test", "val") if words.overall(result["metrics"], stage=s)]
+    stages = [s for s in words.STAGES if words.overall(result["metrics"], stage=s)]
     names = dict.fromkeys(n.partition("/")[2] for s in stages for n in words.overall(result["metrics"], stage=s))
     rows = [[words.title(f"test/{n}"), *(_value(result, f"{s}/{n}") for s in stages)] for n in names]
     parts = [
         "<h2>Results</h2>",
-        html.table(["metric", *(words.SETS[s] for s in stages)], rows, caption=over, main="macro F1"),
+        html.table(["metric", *(words.STAGES[s] for s in stages)], rows, caption=over, main="macro F1"),
     ]
     for kind, members in words.groups(result["metrics"]).items():
         rows = [[name, _value(result, metric)] for name, metric in members.items()]

@@ -207,6 +207,15 @@ def _seeds_over_folds(folds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     return [{"seed": seed, "metrics": mean([one[seed] for one in by_seed])} for seed in seeds]
 
 
+def _adapted(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What was adapted to, the most of several; nothing where nothing was."""
+    if not each:
+        return {}
+    most = {key: max((one[key] for one in each), key=lambda n: math.inf if n is None else n)
+            for key in ("windows", "recordings", "units")}  # fmt: skip
+    return {"adapt": {**most, "used": each[0]["used"], "varies": any(one != each[0] for one in each)}}
+
+
 def _weakest(splits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What must be said of several splits at once: the weakest level, the most that is shared, every note."""
     keys = dict.fromkeys(key for s in splits for key in s["shared"])
@@ -218,6 +227,7 @@ def _weakest(splits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "weak": any(s["weak"] for s in splits),
         "notes": list(dict.fromkeys(note for s in splits for note in s.get("notes") or ())),
         "shared": {key: None if None in counts else max(counts) for key, counts in worst.items()},
+        **_adapted([s["adapt"] for s in splits if s.get("adapt")]),
         "which": {key: _of_any([s.get("which", {}).get(key, []) for s in splits]) for key in keys},
     }
 

@@ -171,6 +171,7 @@ def _marks(split: Mapping[str, Any], *, notes: bool) -> list[Table]:
     """What a reader must not overlook."""
     marks = [("leaky", words.LEAKY, "bold red")] if split.get("leaky") else []
     marks += [("weak", words.WEAK, "yellow")] if split["weak"] else []
+    marks += [("adapted", words.adapted(split).removeprefix("adapted "), "yellow")] if split.get("adapt") else []
     marks += [("note", note, "yellow") for note in split.get("notes") or ()] if notes else []
     return [_labelled(label, Text(text.removeprefix(f"{label}: ")), style=style) for label, text, style in marks]
 
@@ -215,10 +216,10 @@ def _counts(counts: Mapping[str, Any] | int | None) -> str:
 def _metrics_table(result: Mapping[str, Any]) -> Table:
     """Overall metrics of the test set, and beside them the validation's of the chosen checkpoint."""
     names = dict.fromkeys(
-        n.partition("/")[2] for stage in ("test", "val") for n in words.overall(result["metrics"], stage=stage)
+        n.partition("/")[2] for stage in words.STAGES for n in words.overall(result["metrics"], stage=stage)
     )
-    stages = [s for s in ("test", "val") if words.overall(result["metrics"], stage=s)]
-    table = _table(["metric", *(words.SETS[s] for s in stages)])
+    stages = [s for s in words.STAGES if words.overall(result["metrics"], stage=s)]
+    table = _table(["metric", *(words.STAGES[s] for s in stages)])
     for name in names:
         cells = [_value(result, f"{stage}/{name}") for stage in stages]
         table.add_row(Text(words.title(f"test/{name}")), *cells, style="bold green" if name == "macro_f1" else "")

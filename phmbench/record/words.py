@@ -26,6 +26,8 @@ TITLES = {
 UNKNOWN = "recordings are separate; the physical units of some are not known, and may be on both sides"
 SHARED = ("samples", "recordings", "units", "conditions", "rigs")
 SETS = {"train": "training", "val": "validation", "test": "test"}
+STAGES = {"test": "test", "last": "test, last epoch", "val": "validation"}
+"""What a metric's first part says of when it was measured."""
 SENTENCE = ("task", "data", "model", "estimator", "trainer", "pipeline", "experiment")
 """The groups in the order in which a run is said."""
 
@@ -129,6 +131,17 @@ def episodes(result: Mapping[str, Any]) -> str:
         f"{of['number']} of {of['n_way']} classes, {of['k_shot']} labelled windows{seconds}{base}, {of['n_query']} "
         f"asked of each class; support and query are apart by {of['level']}"
     )
+
+
+def adapted(split: Mapping[str, Any]) -> str:
+    """`adapted to 120 unlabelled windows of the target (12 recordings, 4 units)`; empty where none was seen."""
+    of = split.get("adapt")
+    if not of:
+        return ""
+    most = "up to " if of.get("varies") else ""
+    units = "units not known" if of["units"] is None else f"{of['units']} units"
+    seen = f"{most}{count(of['windows'])} unlabelled windows of the target ({of['recordings']} recordings, {units})"
+    return f"adapted to {seen}" if of.get("used", True) else f"not adapted: set aside are {seen}"
 
 
 def refusals(result: Mapping[str, Any]) -> list[str]:

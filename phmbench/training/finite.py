@@ -167,7 +167,7 @@ def _advice(found: Trace | None) -> str:
 
 def windows(data: Any, batch: Any) -> list[dict[str, Any]]:
     """Recording and first sample of each window of a batch."""
-    parts = (batch.support, batch.query) if isinstance(batch, types.Episode) else (batch,)
+    parts = types.parts(batch)
     rows = torch.cat([part.window for part in parts]).cpu().numpy()
     names = data.table["recording"].iloc[data.windows.recording[rows]]
     starts = data.windows.start[rows]

@@ -66,6 +66,8 @@ def fit_and_test(config: Config, record: Record, data: VibrationData) -> Fitted:
         fitted = time.perf_counter()
         chosen, metrics = selection.selected(config, record, trainer)
         tested = test(config, record, data, trainer, chosen) if config.get("test", True) else _untested(task)
+        if config.get("test", True) and getattr(task, "tests_last", False):
+            metrics |= _of_last(config, data, trainer, record)
     seconds = {"set_up": begun - started, "fit": fitted - begun, "test": time.perf_counter() - fitted}
     asked = latency.asked_for(task, data, trainer)
     return tested._replace(metrics={**tested.metrics, **metrics, **asked}, seconds=seconds)
@@ -120,13 +122,8 @@ def test(config: Config, record: Record, data: VibrationData, trainer: Trainer, 
     The task is built anew: a strategy may have wrapped or spread the one that was fitted.
     """
     begun = time.perf_counter()
-    task = build.task(config, data.facts)
-    require_readable(task, data)
-    own = {name: value for name, value in task.state_dict().items() if name.startswith(OF_TRAINING)}
-    weights = {name: value for name, value in checkpoint["state_dict"].items() if not name.startswith(OF_TRAINING)}
-    task.load_state_dict({**own, **weights})
+    task = _loaded(config, data, checkpoint)
     parameters = sum(p.numel() for p in task.parameters())
-    task.groups, task.foreign = parted.groups(data), parted.foreign(data)  # type: ignore[assignment]
     tested = _run(trainer, "test", trainer.test, task, data, verbose=False)
     if not tested:
         raise DataError("test: no window was tested; expected at least one; check trainer.limit_test_batches")
@@ -145,6 +142,34 @@ def test(config: Config, record: Record, data: VibrationData, trainer: Trainer, 
         seconds={"test": time.perf_counter() - begun},
         intervals=intervals,
     )
+
+
+def _loaded(config: Config, data: VibrationData, checkpoint: dict[str, Any]) -> Task:
+    """A task with the weights of a checkpoint, that knows the parts of the test set."""
+    task = build.task(config, data.facts)
+    require_readable(task, data)
+    own = {name: value for name, value in task.state_dict().items() if name.startswith(OF_TRAINING)}
+    weights = {name: value for name, value in checkpoint["state_dict"].items() if not name.startswith(OF_TRAINING)}
+    task.load_state_dict({**own, **weights})
+    meet = getattr(task, "meet", None)
+    if callable(meet):
+        meet(data.target_batches())
+    task.groups, task.foreign = parted.groups(data), parted.foreign(data)  # type: ignore[assignment]
+    return task
+
+
+def _of_last(config: Config, data: VibrationData, trainer: Trainer, record: Record) -> dict[str, float]:
+    """`last/…`: the test metrics of the last epoch's weights, beside those of the weights that validation chose."""
+    path = getattr(trainer.checkpoint_callback, "last_model_path", "")
+    if not path:
+        record.warn("last: no metrics of the last epoch, whose weights are not kept; set "
+                    "trainer.callbacks.checkpoint.save_last=true")  # fmt: skip
+        return {}
+    loggers, trainer.loggers = trainer.loggers, []  # curves hold one test, that of what was chosen
+    task = _loaded(config, data, read_checkpoint(Path(path)))
+    tested = _run(trainer, "test", trainer.test, task, data, verbose=False)
+    trainer.loggers = loggers
+    return {name.replace("test/", "last/", 1): float(value) for name, value in tested[0].items()}
 
 
 def _untested(task: Task) -> Fitted:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from phmbench.training.names import named_modules
-from phmbench.types import Episode
+from phmbench.types import parts
 
 if TYPE_CHECKING:
     from phmbench.tasks.base import Task
@@ -78,8 +78,7 @@ def trace(task: Task, batch: Any) -> Trace:
 
 
 def _first(batch: Any, visits: list[Visit], loss: Tensor, of: dict[int, Tensor]) -> tuple[Any, Visit | None]:
-    parts = (batch.support, batch.query) if isinstance(batch, Episode) else (batch,)
-    signals = [getattr(part, "signal", None) for part in parts]
+    signals = [getattr(part, "signal", None) for part in parts(batch)]
     if any(isinstance(signal, Tensor) and not _finite(signal) for signal in signals):
         return "batch", None
     forward = _innermost([v for v in visits if v.fed_well and v.output is not None and v.output.bad > 0])

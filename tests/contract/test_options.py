@@ -74,6 +74,7 @@ EMPTY = ("task/scheduler=none", "task/averaging=none", "model/front=none", "data
 """Options without content."""
 NEEDS = {
     "task/split=hold_out_classes": ("task=gfs",),
+    **{option.word: ("task=adapt",) for option in options("task/adaptation")},
     **{option.word: ("task=fewshot",) for option in options("task/method")},
     **{option.word: ("task=fewshot", "task/method=finetune") for option in options("task/adapter")},
     "pipeline=evaluate": ("init=RUN/checkpoints/best.ckpt",),

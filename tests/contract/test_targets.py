@@ -19,6 +19,8 @@ TARGETS = sorted(
 PARTS = {
     "phmbench.models.": ("Paper:", "Shapes:", "Args:"),
     "phmbench.algorithms.": ("Paper:",),
+    "phmbench.adaptation.": ("Paper:", "Deviations:", "Shapes:"),
+    "phmbench.data.target.": ("Args:",),
     "phmbench.methods.": ("Paper:", "Deviations:", "Shapes:"),
     "phmbench.adapters.": ("Source:", "Args:"),
     "phmbench.data.episodes.": ("Args:",),

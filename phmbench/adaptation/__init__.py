@@ -1,0 +1,1 @@
+"""How a network is adapted to unlabelled windows of the target, one method a file."""
