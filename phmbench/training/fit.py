@@ -13,7 +13,7 @@ from phmbench import build
 from phmbench.config import Config
 from phmbench.errors import ConfigError, DataError
 from phmbench.training import episodic, parted, ranks, selection
-from phmbench.training.checkpoints import start_from
+from phmbench.training.checkpoints import read_checkpoint, start_from
 from phmbench.training.readable import require_readable
 from phmbench.training.resume import Curves, checkpoint_of
 
