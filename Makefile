@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-slurm test-ray test-postgresql test-aeon torture lint types docs results protocols leaderboard bench bench-sweep clean
+.PHONY: help install demo test test-all test-slurm test-ray test-postgresql test-aeon torture lint types docs results protocols generalisation leaderboard bench bench-sweep clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 12
@@ -65,8 +65,11 @@ types: $(STAMP) ## mypy, strict on phmbench/
 results: $(STAMP) ## the tables of README and docs/results.md; goes on where it stopped
 	$(BIN)/python docs/make_results.py
 
-protocols: $(STAMP) ## the tables of docs/unseen-rigs.md, vieira-2026.md and splits.md; goes on where it stopped
+protocols: $(STAMP) ## all tables of docs/protocols.yaml; goes on where it stopped
 	$(BIN)/python docs/make_protocols.py
+
+generalisation: $(STAMP) ## the tables of docs/generalisation.md and few-shot.md; goes on where it stopped
+	$(BIN)/python docs/make_protocols.py --only 'dg_*,adapt_*,fewshot_*,leakage_gap_fewshot'
 
 leaderboard: $(STAMP) ## runs of docs/leaderboard.yaml, then docs/leaderboard.md; goes on where it stopped
 	$(BIN)/python docs/make_leaderboard.py

@@ -1,7 +1,8 @@
-"""Runs the rows of docs/protocols.yaml, and writes the tables of unseen-rigs.md, vieira-2026.md and splits.md.
+"""Runs the rows of docs/protocols.yaml, and writes the tables of unseen-rigs.md, vieira-2026.md, splits.md,
+few-shot.md and generalisation.md.
 
     python docs/make_protocols.py                        run what has no result yet, then write the tables
-    python docs/make_protocols.py --only unseen_rigs     the rows of one table
+    python docs/make_protocols.py --only unseen_rigs     the rows of one table; adapt_*: of all whose names begin so
     python docs/make_protocols.py --tables               only write the tables
 
 What is kept of a result is a small JSON file in docs/protocols/, so that the command goes on where it stopped; a file
@@ -17,48 +18,19 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import yaml
 from make_leaderboard import environment
 from make_results import compact
+from protocols_plan import Row, best, done, keep, plan, rows
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-KEPT = HERE / "protocols"
-PAGES = ("unseen-rigs.md", "vieira-2026.md", "splits.md", "few-shot.md")
+PAGES = ("unseen-rigs.md", "vieira-2026.md", "splits.md", "few-shot.md", "generalisation.md")
 FOUR = ("cwru", "hit_sm/self_built", "hit_sm/spectraquest", "mfpt")
 HIT_SM = ("hit_sm/self_built", "hit_sm/spectraquest")
-
-
-class Row(NamedTuple):
-    """A method of a table."""
-
-    table: str
-    name: str
-    words: str
-    experiment: str
-
-    @property
-    def file(self) -> Path:
-        return KEPT / f"{self.table}-{self.name}.json"
-
-    @property
-    def command(self) -> str:
-        return f"python train.py experiment={self.experiment} {self.words}"
-
-
-def rows() -> Iterator[Row]:
-    """All rows, in the order in which they are to be run: what chooses comes before what tests."""
-    plan = yaml.safe_load((HERE / "protocols.yaml").read_text(encoding="utf-8"))
-    for table, of in plan["tables"].items():
-        for name, words in of["rows"].items():
-            every = [words] if isinstance(words, str) else words
-            yield Row(
-                table, name, " ".join(part for part in [*every, of["words"]] if part), of.get("experiment", table)
-            )
 
 
 def run(row: Row, outputs: Path) -> None:
@@ -91,21 +63,7 @@ def run(row: Row, outputs: Path) -> None:
     keep(row, kept)
 
 
-ABSENT: dict[str, Any] = {"not run": ""}
-EXTRA = ("test/false_calls", "test/foreign/", "val/macro_f1", "val/macro_auroc", "test/f1/")
-
-
-def keep(row: Row, result: dict[str, Any]) -> None:
-    KEPT.mkdir(exist_ok=True)
-    row.file.write_text(json.dumps({"command": row.command, **result}, indent=1) + "\n", encoding="utf-8")
-
-
-def done(table: str) -> dict[str, dict[str, Any]]:
-    """Results of a table by row."""
-    found = {row.name: row.file for row in rows() if row.table == table}
-    return {
-        name: json.loads(file.read_text(encoding="utf-8")) if file.is_file() else ABSENT for name, file in found.items()
-    }
+EXTRA = ("last/", "test/false_calls", "test/foreign/", "val/macro_f1", "val/macro_auroc", "test/f1/")
 
 
 def by_target(table: str, counted: tuple[str, ...] | None = None) -> str:
@@ -159,6 +117,38 @@ def gaps(table: str) -> str:
             value = None if others[split]["refused"] else others[split]["metrics"]["test/macro_f1"]
             cells.append("refused" if value is None else f"{value:.3f} ({value - own:+.3f})")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def adapted(table: str) -> str:
+    """Accuracy and macro F1 with what validation of the sources chose, and of the last epoch."""
+    heads = ("macro_f1", "accuracy")
+    lines = ["| method | macro F1, chosen | last | accuracy, chosen | last | worst target |", "| --- |" + " ---: |" * 5]
+    for name, one in done(table).items():
+        if "folds" not in one:
+            lines.append(f"| {name} | " + " | ".join([_state(one)] * 4) + " | |")
+            continue
+        cells = [_cell(one, f"{stage}/{metric}") for metric in heads for stage in ("test", "last")]
+        worst = min(fold["metrics"]["test/macro_f1"] for fold in one["folds"])
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {worst:.3f} |")
+    return "\n".join(lines)
+
+
+def _cell(one: dict[str, Any], metric: str) -> str:
+    return f"{one['metrics'][metric]:.3f}" if metric in one["metrics"] else "–"
+
+
+def searched(table: str) -> str:
+    """Mean macro F1 over the targets of a search, by value; the one that is taken in bold."""
+    kept = done(table)
+    lines = ["| method | what is searched | value: macro F1 |", "| --- | --- | --- |"]
+    for name, one in plan()[table]["grid"].items():
+        taken, cells = best(table, name, one["values"]), []
+        for value in one["values"]:
+            found = kept[f"{name}-{value}"]
+            score = f"{found['metrics']['test/macro_f1']:.3f}" if "metrics" in found else _state(found)
+            cells.append(f"**{value}: {score}**" if value == taken else f"{value}: {score}")
+        lines.append(f"| {name} | `{one['key']}` | {', '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -219,7 +209,7 @@ def _spread(fold: dict[str, Any] | None, metric: str = "test/macro_f1") -> str:
 
 
 def commands(table: str) -> str:
-    return "```\n" + "\n".join(row.command for row in rows() if row.table == table) + "\n```"
+    return "```\n" + "\n".join(row.command for row in rows() if row.table == table and row.words is not None) + "\n```"
 
 
 TABLES = {
@@ -227,6 +217,10 @@ TABLES = {
     "unseen_rigs": lambda: by_target("unseen_rigs", FOUR),
     "foreign": lambda: foreign("unseen_rigs"),
     "healthy": lambda: by_target("unseen_rigs_healthy", HIT_SM),
+    **{table: lambda table=table: searched(table) for table in ("dg_search", "adapt_search")},
+    "dg_rigs": lambda: by_target("dg_rigs", FOUR),
+    **{name: lambda name=name: by_target(name) for name in ("dg_cwru", "dg_simulated")},
+    **{name: lambda name=name: adapted(name) for name in ("adapt_rigs", "adapt_cwru", "adapt_simulated")},
     "gap": lambda: gaps("leakage_gap"),
     "tuning": lambda: auroc("vieira_2026_tuning"),
     "gap few-shot": lambda: gaps("leakage_gap_fewshot"),
@@ -254,8 +248,10 @@ def main() -> None:
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: a second thread makes them slower
     for row in rows():
-        chosen = not args.only or row.table in args.only.split(",")
-        if not args.tables and chosen and not row.file.is_file():
+        chosen = not args.only or any(fnmatch(row.table, pattern) for pattern in args.only.split(","))
+        if row.words is None and chosen and not args.tables:
+            print(f"{row.table} {row.name}: not before the search that it waits for", flush=True)
+        elif not args.tables and chosen and not row.file.is_file():
             print(row.command, flush=True)
             run(row, args.outputs)
     for page in PAGES:

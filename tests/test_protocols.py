@@ -34,6 +34,8 @@ def test_every_row_passes_the_check(script: ModuleType):
     wrong = []
     aeon = importlib.util.find_spec("aeon")
     for row in script.rows():
+        if row.words is None:  # of a search that is not done
+            continue
         if "minirocket" in row.words and not aeon:  # an extra
             continue
         found = check(composed(*shlex.split(row.command)[2:]))
@@ -47,7 +49,19 @@ def test_results_are_of_the_commands_of_the_plan(script: ModuleType):
         assert json.loads(file.read_text(encoding="utf-8"))["command"] == planned[file]
 
 
-@pytest.mark.parametrize("page", ["unseen-rigs.md", "vieira-2026.md", "splits.md", "few-shot.md"])
+def test_a_search_takes_the_best_value_and_the_first_of_equals(script: ModuleType, tmp_path, monkeypatch):
+    module = sys.modules["protocols_plan"]
+    monkeypatch.setattr(module, "KEPT", tmp_path)
+    for value, score in ((1, 0.5), (10, 0.7)):
+        (tmp_path / f"search-irm-{value}.json").write_text(json.dumps({"metrics": {"test/macro_f1": score}}))
+    assert module.best("search", "irm", [1, 10, 100]) is None
+    (tmp_path / "search-irm-100.json").write_text(json.dumps({"metrics": {"test/macro_f1": 0.7}}))
+    assert module.best("search", "irm", [1, 10, 100]) == 10
+    (tmp_path / "search-irm-10.json").write_text(json.dumps({"refused": "it cannot"}))
+    assert module.best("search", "irm", [1, 10, 100]) == 100
+
+
+@pytest.mark.parametrize("page", ["unseen-rigs.md", "vieira-2026.md", "splits.md", "few-shot.md", "generalisation.md"])
 def test_tables_are_those_of_the_results(script: ModuleType, page: str, tmp_path):
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     copy = tmp_path / page

@@ -12,7 +12,6 @@ FILE, TASK, FUNCTION = 300, 150, 40  # lines; those of a function without its do
 LONG_FILES = {
     "cli.py": "every command of the command line, each of them short; split, they would share half of their imports",
     "data/store.py": "one protocol, whose steps are read together: found, locked, built, sealed, checked, put in place",
-    "training/fit.py": "one fit and its tests, from the first weights to predictions, read in a row",
     "record/directory.py": "one class: the life of a run directory, each of its steps short",
     "data/datamodule.py": "the one place where data meet torch: store, windows, split and audit joined, and batches",
 }
