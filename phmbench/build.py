@@ -202,11 +202,7 @@ def trainer(
     _quiet()
     given = {"dirpath": folder / "checkpoints", "warn": warn, "init": config["init"]}
     node = {name: value for name, value in config["trainer"].items() if (name, value) != ("plugins", None)}
-    callbacks = [
-        make(child, f"trainer.callbacks.{name}", **given)
-        for name, child in (node.pop("callbacks", None) or {}).items()
-        if child
-    ]
+    callbacks = _callbacks(node.pop("callbacks", None) or {}, given)
     loggers = [
         make(child, f"logger.{name}", save_dir=folder) for name, child in (config["logger"] or {}).items() if child
     ]
@@ -228,6 +224,15 @@ def trainer(
     if type(built.strategy.checkpoint_io) is TorchCheckpointIO:  # the default, not one that the user has chosen
         built.strategy.checkpoint_io = WholeFiles()
     return built
+
+
+def _callbacks(nodes: Mapping[str, Any], given: Mapping[str, Any]) -> list[Callback]:
+    """Those of the configuration, and what keeps the last weights beside the one that keeps the best."""
+    from phmbench.training import last
+
+    made = [make(child, f"trainer.callbacks.{name}", **given) for name, child in nodes.items() if child]
+    kept = last.keeping(made)
+    return made if kept is None else [*made, last.KeepLast(beside=kept, folder=given["dirpath"])]
 
 
 def _averaging(config: Config) -> list[Callback]:

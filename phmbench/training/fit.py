@@ -160,13 +160,13 @@ def _loaded(config: Config, data: VibrationData, checkpoint: dict[str, Any]) -> 
 
 def _of_last(config: Config, data: VibrationData, trainer: Trainer, record: Record) -> dict[str, float]:
     """`last/…`: the test metrics of the last epoch's weights, beside those of the weights that validation chose."""
-    path = getattr(trainer.checkpoint_callback, "last_model_path", "")
-    if not path:
+    path = record.checkpoints / "last.ckpt"
+    if not path.is_file():
         record.warn("last: no metrics of the last epoch, whose weights are not kept; set "
                     "trainer.callbacks.checkpoint.save_last=true")  # fmt: skip
         return {}
     loggers, trainer.loggers = trainer.loggers, []  # curves hold one test, that of what was chosen
-    task = _loaded(config, data, read_checkpoint(Path(path)))
+    task = _loaded(config, data, read_checkpoint(path))
     tested = _run(trainer, "test", trainer.test, task, data, verbose=False)
     trainer.loggers = loggers
     return {name.replace("test/", "last/", 1): float(value) for name, value in tested[0].items()}

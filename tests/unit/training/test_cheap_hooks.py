@@ -100,7 +100,9 @@ def test_what_keeps_state_stays_itself():
 @pytest.mark.parametrize(("word", "profiler"), [("profile=false", Unprofiled), ("trainer.profiler=simple", None)])
 def test_a_run_combines_its_own_callbacks(word: str, profiler: type | None, tmp_path: Path):
     trainer = build.trainer(composed("trainer=cpu", word), tmp_path, extra=[noting(())("a", [])])
-    assert {"ModelCheckpoint", "EarlyStopping", "Health", "Combined"} == {type(c).__name__ for c in trainer.callbacks}
+    assert {"ModelCheckpoint", "KeepLast", "EarlyStopping", "Health", "Combined"} == {
+        type(c).__name__ for c in trainer.callbacks
+    }
     assert (type(trainer.profiler) is Unprofiled) is (profiler is Unprofiled)  # one that the user names is taken
 
 
